@@ -1,0 +1,1 @@
+"""reparam: latent-variable generative models, VAE, GAN and everything between."""
