@@ -11,6 +11,11 @@ from reparam.metrics.arrays import Array, vector
 TIMES = 1000
 
 
+def resampled(seed: int, times: int = TIMES) -> str:
+    """The words for an interval, to stand in a measure's `how`."""
+    return f"bootstrap of {times} resamples, seed {seed}"
+
+
 def percentiles(draws: Array) -> tuple[float, float]:
     """The 2.5 % and 97.5 % quantiles of `draws` (times,)."""
     low, high = np.quantile(np.asarray(draws), [0.025, 0.975])

@@ -1,4 +1,4 @@
-"""An independent judge: a small classifier of the data's training split, asked about samples and reconstructions."""
+"""An independent judge: a small classifier of the training split, asked about samples and reconstructions."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, images
-from reparam.metrics.bootstrap import interval, mean, percentiles
+from reparam.metrics.bootstrap import TIMES, interval, mean, percentiles, resampled
 from reparam.metrics.measure import Measure
 
 
@@ -38,16 +38,17 @@ class Judge:
 def train(
     x: Array, labels: Array, *, epochs: int = 5, batch: int = 64, rate: float = 2e-3, seed: int = 0
 ) -> Judge:
-    """A judge trained in seconds on nine tenths of images (n, c, h, w) and labels (n,) 0 … C−1; a tenth tests it.
+    """A judge trained on nine tenths of images (n, c, h, w) and labels (n,) 0 … C−1; a tenth tests it.
 
-    Deterministic given `seed`; the global generator is left as it was.
-    Raises ReparamError if images and labels do not match, or there are fewer than 20 or one class.
+    Takes seconds for a few thousand small images, is deterministic given `seed`; the global generator is
+    left as it was. Raises ReparamError if images and labels do not match, or there are fewer than 20 or
+    one class.
     """
     x, y = images(x).float(), torch.as_tensor(labels).long().cpu()
     if y.shape != (len(x),) or len(x) < 20 or y.min() < 0 or y.max() < 1:
         raise ReparamError(
-            f"classifier: {len(x)} images with labels of shape {tuple(y.shape)}; expected at least 20 images, "
-            "one label 0 … C−1 each, and two classes."
+            f"classifier: {len(x)} images with labels of shape {tuple(y.shape)}; expected "
+            "at least 20 images, one label 0 … C−1 each, and two classes."
         )
     classes = int(y.max()) + 1
     rng = np.random.default_rng(seed)
@@ -80,7 +81,7 @@ def _entropy(counts: np.ndarray) -> np.ndarray:
 
 
 def balance(judge: Judge, samples: Array, data: Array, *, seed: int = 0) -> Measure:
-    """Entropy of the classes the judge sees in samples, less that in data, in nats; below 0: classes are missing.
+    """Entropy in nats of the classes the judge sees in samples, less that in data; below 0: some are rare.
 
     The data are judged too, so that the judge's own leanings cancel. Entropies of small n are biased down
     by about (C − 1) / 2n (Miller 1955): give as many data as samples.
@@ -88,21 +89,18 @@ def balance(judge: Judge, samples: Array, data: Array, *, seed: int = 0) -> Meas
     histograms = [np.bincount(judge(z).argmax(1).numpy(), minlength=judge.classes) for z in (samples, data)]
     value = _entropy(histograms[0]) - _entropy(histograms[1])
     rng = np.random.default_rng(seed)
-    ours, theirs = (_entropy(rng.multinomial(h.sum(), h / h.sum(), size=1000)) for h in histograms)
+    ours, theirs = (_entropy(rng.multinomial(h.sum(), h / h.sum(), size=TIMES)) for h in histograms)
     how = (
         f"Entropy of the predicted classes of {len(samples)} samples less that of {len(data)} data, {judge}; "
-        f"bootstrap of 1000 resamples, seed {seed}."
+        f"{resampled(seed)}."
     )
     return Measure(float(value), *percentiles(ours - theirs), len(samples), "nats", "zero", how)
 
 
 def confidence(judge: Judge, samples: Array, *, seed: int = 0) -> Measure:
-    """Mean of the judge's largest class probability over samples (n, c, h, w); quote it beside that of the data."""
+    """Mean of the judge's largest class probability over samples (n, c, h, w); quote that of the data too."""
     largest = judge(samples).max(1).values
-    how = (
-        f"Mean largest class probability of {len(largest)} samples, {judge}; "
-        f"bootstrap of 1000 resamples, seed {seed}."
-    )
+    how = f"Mean largest class probability of {len(largest)} samples, {judge}; {resampled(seed)}."
     low, high = interval(mean, largest, seed=seed)
     return Measure(largest.mean().item(), low, high, len(largest), "probability", "higher", how)
 
@@ -116,6 +114,6 @@ def faithful(judge: Judge, x: Array, reconstructions: Array, *, seed: int = 0) -
     same = (judge(x).argmax(1) == judge(reconstructions).argmax(1)).double()
     how = (
         f"Share of {len(same)} reconstructions that keep the predicted class of their image, {judge}; "
-        f"bootstrap of 1000 resamples, seed {seed}."
+        f"{resampled(seed)}."
     )
     return Measure(same.mean().item(), *interval(mean, same, seed=seed), len(same), "share", "higher", how)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two, vectors
-from reparam.metrics.bootstrap import interval, mean, percentiles, weights
+from reparam.metrics.bootstrap import interval, mean, percentiles, resampled, weights
 from reparam.metrics.measure import Measure
 
 
@@ -23,8 +23,8 @@ def active_units(
     redrawn = (w @ x.square() - (w @ x).square()) > threshold
     low, high = percentiles(redrawn.double().sum(1).numpy())
     how = (
-        f"Latent dimensions of {x.shape[1]} whose posterior mean has a variance above {threshold:g} over {of} "
-        f"(n = {len(x)}); bootstrap of 1000 resamples, seed {seed}."
+        f"Latent dimensions of {x.shape[1]} whose posterior mean has a variance above {threshold:g} "
+        f"over {of} (n = {len(x)}); {resampled(seed)}."
     )
     value = float((x.var(0, correction=0) > threshold).sum())
     return Measure(value, low, high, len(x), "units", "higher", how)
@@ -37,17 +37,14 @@ def _labelled(
     y, t = torch.as_tensor(train_labels).long().cpu(), torch.as_tensor(test_labels).long().cpu()
     if y.shape != (len(x),) or t.shape != (len(z),) or min(y.min(), t.min()) < 0:
         raise ReparamError(
-            f"codes: {len(x)} and {len(z)} codes with labels of shapes {tuple(y.shape)} and {tuple(t.shape)}; "
-            "expected one label 0 … C−1 for each."
+            f"codes: {len(x)} and {len(z)} codes with labels of shapes {tuple(y.shape)} and "
+            f"{tuple(t.shape)}; expected one label 0 … C−1 for each."
         )
     return x, y, z, t
 
 
 def _accuracy(right: Tensor, what: str, trained_on: int, seed: int) -> Measure:
-    how = (
-        f"Accuracy of {what} fitted to {trained_on} codes, on {len(right)} others; "
-        f"bootstrap of 1000 resamples, seed {seed}."
-    )
+    how = f"Accuracy of {what} fitted to {trained_on} codes, on {len(right)} others; {resampled(seed)}."
     low, high = interval(mean, right.double(), seed=seed)
     return Measure(right.double().mean().item(), low, high, len(right), "share", "higher", how)
 
@@ -55,7 +52,7 @@ def _accuracy(right: Tensor, what: str, trained_on: int, seed: int) -> Measure:
 def knn_accuracy(
     train: Array, train_labels: Array, test: Array, test_labels: Array, *, k: int = 5, seed: int = 0
 ) -> Measure:
-    """Accuracy of the k nearest neighbours' vote: codes (n, d), (m, d), labels (n,), (m,); a tie: the lower label.
+    """Accuracy of the k nearest neighbours' vote: codes (n, d), (m, d), labels (n,), (m,); ties: lower label.
 
     Raises ReparamError if codes and labels do not match or k is not 1 … n.
     """

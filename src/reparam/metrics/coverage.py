@@ -5,7 +5,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import interval, mean
+from reparam.metrics.bootstrap import interval, mean, resampled
 from reparam.metrics.measure import Better, Measure
 
 
@@ -17,7 +17,7 @@ def _radii(x: Tensor, k: int) -> Tensor:
 def coverage(
     samples: Array, data: Array, *, k: int = 5, of: str = "the given vectors", seed: int = 0
 ) -> dict[str, Measure]:
-    """Precision, recall, density and coverage of samples (n, d) against data (m, d), k-nearest-neighbour balls.
+    """Precision, recall, density, coverage of samples (n, d) against data (m, d): k-neighbour balls.
 
     precision: share of samples inside some ball of the data; recall: share of data inside some ball of
     the samples; density: balls of the data around a sample, over k, 1 expected under one law; coverage:
@@ -41,7 +41,7 @@ def coverage(
     }
     how = (
         f"{{}} of {len(x)} samples against {len(y)} data on {of}, k = {k}; "
-        f"bootstrap of 1000 resamples with the balls held fixed, seed {seed}."
+        f"{resampled(seed)}, balls held fixed."
     )
     return {
         name: Measure(

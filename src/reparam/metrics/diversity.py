@@ -5,7 +5,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import percentiles, weights
+from reparam.metrics.bootstrap import TIMES, percentiles, resampled, weights
 from reparam.metrics.measure import Measure
 from reparam.metrics.pairs import within
 
@@ -15,9 +15,9 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def diversity(
-    samples: Array, data: Array, *, of: str = "the given vectors", seed: int = 0, times: int = 1000
+    samples: Array, data: Array, *, of: str = "the given vectors", seed: int = 0, times: int = TIMES
 ) -> Measure:
-    """Mean pairwise Euclidean distance of samples (n, d) over that of data (m, d); below 1: samples are too alike.
+    """Mean pairwise Euclidean distance of samples (n, d) over that of data (m, d); below 1: too alike.
 
     Raises ReparamError on other shapes, different widths, or data that are all the same.
     """
@@ -35,6 +35,6 @@ def diversity(
     low, high = percentiles(ratios[1:].numpy())
     how = (
         f"Mean pairwise distance of {len(x)} samples over that of {len(y)} data on {of}; "
-        f"bootstrap of {times} resamples, seed {seed}."
+        f"{resampled(seed, times)}."
     )
     return Measure(ratios[0].item(), low, high, len(x), "ratio to data", "one", how)

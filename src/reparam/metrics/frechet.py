@@ -23,7 +23,7 @@ def _distance(mean_a: Tensor, root_a: Tensor, mean_b: Tensor, root_b: Tensor) ->
 
 
 def between_gaussians(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
-    """Fréchet distance (squared 2-Wasserstein) of N(mean_a, cov_a) and N(mean_b, cov_b): (d,), (d, d) twice."""
+    """Fréchet distance (squared 2-Wasserstein) of two Gaussians: means (d,), covariances (d, d)."""
 
     def root(cov: Tensor) -> Tensor:
         values, columns = torch.linalg.eigh(cov.double())
@@ -55,7 +55,7 @@ def frechet(samples: Array, data: Array, *, of: str = "the given vectors") -> Me
 def frechet_floor(
     data: Array, n: int | None = None, *, of: str = "the given vectors", seed: int = 0
 ) -> Measure:
-    """Fréchet distance of two disjoint random sets of n (default: half) of the data: the bias to quote beside it.
+    """Fréchet distance of two disjoint random sets of n (default: half) of the data: the bias at that n.
 
     Raises ReparamError if the data hold fewer than 2·n examples.
     """

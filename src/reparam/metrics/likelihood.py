@@ -1,4 +1,4 @@
-"""Importance-weighted bound on log p(x): Burda et al. 2016, eq. 8. Nats per example, and bits per dimension."""
+"""Importance-weighted bound on log p(x): Burda et al. 2016, eq. 8. Nats and bits per dimension."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, vector
-from reparam.metrics.bootstrap import interval, mean
+from reparam.metrics.bootstrap import interval, mean, resampled
 from reparam.metrics.measure import Measure
 
 Noise = Callable[[int, torch.Generator], Tensor]
@@ -57,7 +57,7 @@ def likelihood(per_example: Array, *, draws: int, seed: int = 0) -> Measure:
     infinities.
     """
     x = vector(per_example, "bounds")
-    how = f"Importance-weighted bound, K = {draws}, mean of {len(x)} examples; bootstrap of 1000 resamples, seed {seed}."
+    how = f"Importance-weighted bound, K = {draws}, mean of {len(x)} examples; {resampled(seed)}."
     return Measure(x.mean().item(), *interval(mean, x, seed=seed), len(x), "nats", "higher", how)
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import interval
+from reparam.metrics.bootstrap import interval, resampled
 from reparam.metrics.measure import Measure
 
 
@@ -18,7 +18,7 @@ def nearest(x: Tensor, train: Tensor) -> Tensor:
 def memorisation(
     samples: Array, held_out: Array, train: Array, *, of: str = "the given vectors", seed: int = 0
 ) -> Measure:
-    """Median distance to the nearest training example, samples (n, d) over held-out data (m, d); train (t, d).
+    """Median distance to the nearest of train (t, d), samples (n, d) over held-out data (m, d).
 
     Near 0: copies of the training data. Near 1: as near as fresh data. Above 1: off the data.
     Raises ReparamError on other shapes, different widths, or held-out data that repeat the training data.
@@ -36,8 +36,8 @@ def memorisation(
         return np.median(a, -1) / np.median(b, -1)
 
     how = (
-        f"Median distance to the nearest of {len(t)} training examples on {of}, {len(x)} samples over {len(y)} "
-        f"held-out examples; bootstrap of 1000 resamples, seed {seed}."
+        f"Median distance to the nearest of {len(t)} training examples on {of}, "
+        f"{len(x)} samples over {len(y)} held-out examples; {resampled(seed)}."
     )
     value = float(medians(ours.numpy(), fresh.numpy()))
     low, high = interval(medians, ours, fresh, seed=seed)

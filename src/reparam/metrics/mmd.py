@@ -1,4 +1,4 @@
-"""Unbiased squared maximum mean discrepancy: Gretton et al. 2012, eq. 3; kernels of WAE, Tolstikhin et al. 2018."""
+"""Unbiased squared maximum mean discrepancy: Gretton et al. 2012, eq. 3; kernels of Tolstikhin et al. 2018."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import percentiles, weights
+from reparam.metrics.bootstrap import TIMES, percentiles, resampled, weights
 from reparam.metrics.measure import Measure
 from reparam.metrics.pairs import Pairwise, between, within
 
@@ -27,7 +27,7 @@ class Kernel(NamedTuple):
 
 
 def inverse_multiquadratic(sigma: float = 1.0, scales: tuple[float, ...] = SCALES) -> Kernel:
-    """Σ over scales s of s·C / (s·C + ‖x − y‖²), C = 2·d·σ²; its diagonal is the number of scales (WAE, section 4)."""
+    """Σ over scales s of s·C / (s·C + ‖x − y‖²), C = 2·d·σ²; WAE's code, which sums over scales."""
 
     def of(x: Tensor, y: Tensor) -> Tensor:
         squared = squared_distances(x, y)
@@ -64,7 +64,7 @@ def _ones(x: Tensor) -> Tensor:
 
 
 def mmd(
-    x: Array, y: Array, kernel: Kernel, *, of: str = "the given vectors", seed: int = 0, times: int = 1000
+    x: Array, y: Array, kernel: Kernel, *, of: str = "the given vectors", seed: int = 0, times: int = TIMES
 ) -> Measure:
     """Unbiased MMD² between `x` (n, d) and `y` (m, d), unit of the kernel.
 
@@ -84,7 +84,7 @@ def mmd(
     low, high = percentiles(draws.numpy())
     how = (
         f"Unbiased MMD² of {len(x)} against {len(y)} examples on {of}, {kernel.name}; "
-        f"bootstrap of {times} resamples, seed {seed}."
+        f"{resampled(seed, times)}."
     )
     return Measure(value, low, high, len(x), "MMD²", "lower", how)
 
@@ -97,7 +97,7 @@ def standard_normal(d: int) -> Prior:
 def null_quantile(
     prior: Prior, n: int, kernel: Kernel, *, m: int | None = None, seed: int = 0, times: int = 200
 ) -> Measure:
-    """95 % quantile of the MMD² of n draws of the prior against m (default n) others: below it, nothing is proven.
+    """95 % quantile of the MMD² of n prior draws against m (default n) others: below it, nothing is proven.
 
     Draw i uses a generator of seed `seed + i`. Raises ReparamError if n or m is below 2.
     """

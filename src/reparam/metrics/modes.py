@@ -4,7 +4,7 @@ import numpy as np
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import interval, mean, percentiles
+from reparam.metrics.bootstrap import TIMES, interval, mean, percentiles, resampled
 from reparam.metrics.measure import Measure
 
 
@@ -30,12 +30,12 @@ def modes(
     good = squared <= (within * sigma) ** 2
     counts = np.bincount(nearest[good].numpy(), minlength=len(c))
     how = (
-        f"{{}} of {len(x)} samples over {len(c)} modes, σ = {sigma:g}, within {within:g} σ, covered from {least} samples; "
-        f"bootstrap of 1000 resamples, seed {seed}."
+        f"{{}} of {len(x)} samples over {len(c)} modes, σ = {sigma:g}, within {within:g} σ, "
+        f"covered from {least} samples; {resampled(seed)}."
     )
     # Resampling n samples is one multinomial draw of the counts, the bad samples being the last class.
     shares = np.append(counts, len(x) - counts.sum()) / len(x)
-    redrawn = np.random.default_rng(seed).multinomial(len(x), shares, size=1000)[:, :-1]
+    redrawn = np.random.default_rng(seed).multinomial(len(x), shares, size=TIMES)[:, :-1]
     low, high = percentiles((redrawn >= least).sum(1))
     quality = good.double()
     return {

@@ -1,4 +1,4 @@
-"""Weighted means over pairs: the U-statistics under MMD, kernel distance and diversity, and their bootstrap."""
+"""Weighted means over pairs: the U-statistics under MMD and diversity, and their bootstrap."""
 
 from collections.abc import Callable
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, images
-from reparam.metrics.bootstrap import interval, mean
+from reparam.metrics.bootstrap import interval, mean, resampled
 from reparam.metrics.measure import Better, Measure
 
 WINDOW, SIGMA = 11, 1.5  # the window of Wang et al., section III-C
@@ -64,7 +64,7 @@ def ssim(x: Array, y: Array) -> Tensor:
 
 
 def reconstruction(x: Array, y: Array, *, seed: int = 0) -> dict[str, Measure]:
-    """Means of `squared_error`, `psnr` and, where the window fits, `ssim` over n images and reconstructions."""
+    """Means over n pairs of `squared_error`, `psnr` and, where its window fits, `ssim`."""
     per_example: dict[str, tuple[Tensor, str, Better, str]] = {
         "mse": (
             squared_error(x, y),
@@ -83,7 +83,7 @@ def reconstruction(x: Array, y: Array, *, seed: int = 0) -> dict[str, Measure]:
             len(values),
             unit,
             better,
-            f"{what}, {len(values)} reconstructions; bootstrap of 1000 resamples, seed {seed}.",
+            f"{what}, {len(values)} reconstructions; {resampled(seed)}.",
         )
         for name, (values, unit, better, what) in per_example.items()
     }

@@ -1,4 +1,4 @@
-"""Sharpness: variance of the Laplacian, as in WAE (Tolstikhin et al. 2018, section 4), against that of the data."""
+"""Sharpness: variance of the Laplacian, as in WAE (Tolstikhin et al. 2018), against that of the data."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, images
-from reparam.metrics.bootstrap import interval, ratio
+from reparam.metrics.bootstrap import interval, ratio, resampled
 from reparam.metrics.measure import Measure
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -14,7 +14,7 @@ LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
 
 
 def laplacian_variance(x: Array) -> Tensor:
-    """Variance over the inner pixels of the Laplacian of the luminance: (n, 1 or 3, h, w) in [0, 1] → (n,)."""
+    """Variance over inner pixels of the luminance's Laplacian: (n, 1 or 3, h, w) in [0, 1] → (n,)."""
     pixels = images(x).double()
     if min(pixels.shape[2:]) < 3:
         raise ReparamError(
@@ -26,14 +26,14 @@ def laplacian_variance(x: Array) -> Tensor:
 
 
 def sharpness(samples: Array, data: Array, *, seed: int = 0) -> Measure:
-    """Mean Laplacian variance of samples over that of data; below 1 is blurred, above 1 is noisy or too crisp.
+    """Mean Laplacian variance of samples over that of data; below 1 is blurred, above 1 noisy or too crisp.
 
     Both (n, c, h, w) in [0, 1] and of one size: the Laplacian depends on the resolution.
     Raises ReparamError on other shapes and on data without any detail.
     """
     if tuple(samples.shape[1:]) != tuple(data.shape[1:]):
         raise ReparamError(
-            f"sharpness: samples are {tuple(samples.shape[1:])} and data {tuple(data.shape[1:])}; compare like with like."
+            f"sharpness: samples {tuple(samples.shape[1:])}, data {tuple(data.shape[1:])}; both need one."
         )
     top, bottom = laplacian_variance(samples), laplacian_variance(data)
     if bottom.mean() == 0:
@@ -43,7 +43,7 @@ def sharpness(samples: Array, data: Array, *, seed: int = 0) -> Measure:
     low, high = interval(ratio, top, bottom, seed=seed)
     how = (
         f"Mean variance of the 3×3 Laplacian of the luminance, {len(top)} samples over {len(bottom)} data; "
-        f"bootstrap of 1000 resamples, seed {seed}."
+        f"{resampled(seed)}."
     )
     value = torch.mean(top) / torch.mean(bottom)
     return Measure(value.item(), low, high, len(top), "ratio to data", "one", how)

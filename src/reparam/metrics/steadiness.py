@@ -7,7 +7,7 @@ LEAST = 8
 
 
 def steadiness(series: Array) -> Measure:
-    """Standard deviation over the last quarter of `series` (t,), over the range of the whole: 0 still, at most ½.
+    """Standard deviation of the last quarter of `series` (t,) over the range of all: 0 still, ½ at most.
 
     `series` holds one value for each window of the run, in order: an objective's mean, or a distance
     measured on the way. The range, not the change from first to last, is the measure of scale: an
