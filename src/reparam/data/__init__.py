@@ -1,0 +1,120 @@
+"""Data: any of a name, a path or an array becomes three splits in memory, and batches as pure functions.
+
+>>> from reparam.data import load
+>>> data = load("digits", binarise="dynamic")
+>>> data
+Data('digits', image (1, 28, 28), binary, 8,000/1,000/1,000)
+>>> data.noise()["binarise"].shape
+(1, 28, 28)
+"""
+
+import typing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from reparam.data import arrays, hub, named, pictures, tables
+from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
+from reparam.data.named import Entry
+from reparam.data.prepare import prepare
+from reparam.data.raw import Raw
+from reparam.errors import ReparamError, unknown
+
+__all__ = ["Binarise", "Data", "Entry", "Kind", "Levels", "Split", "available", "describe", "load"]
+
+FILES = {
+    ".npz": arrays.from_file,
+    ".npy": arrays.from_file,
+    ".csv": tables.from_csv,
+    ".parquet": tables.from_parquet,
+}
+
+
+def load(
+    spec: "str | Path | np.ndarray | Tensor | dict[str, Any] | Data",
+    *,
+    binarise: Binarise = "none",
+    size: int | None = None,
+    mirror: bool = False,
+    skip_bad: bool = False,
+    standardise: bool = True,
+    seed: int = 0,
+) -> Data:
+    """Load a dataset.
+
+    Args:
+        spec: a name (`available()` lists them), a folder of pictures, a .npz, .npy, .csv or .parquet file,
+            `hub:OWNER/NAME`, an array or tensor, a dict {"x": …, "y": …}, or the `spec` of a Data.
+        binarise: of images. dynamic: afresh in every training batch, validation and test once by a fixed
+            seed; static: every split once by that seed; threshold: above one half.
+        size: crop pictures to the central square and resize them to size × size pixels.
+        mirror: declare the noise `flip`, which mirrors half of the training images.
+        skip_bad: go on without unreadable picture files, with a warning that names them.
+        standardise: vectors that are not binary, by the train split's mean and standard deviation.
+        seed: of the 80/10/10 split of data that come unsplit; not the seed of a run.
+    """
+    options: dict[str, Any] = {
+        "binarise": binarise,
+        "size": size,
+        "mirror": mirror,
+        "skip_bad": skip_bad,
+        "standardise": standardise,
+        "seed": seed,
+    }
+    if isinstance(spec, Data) or (isinstance(spec, dict) and "spec" in spec):
+        if changed := [k for k, v in options.items() if v != (load.__kwdefaults__ or {})[k]]:
+            raise ReparamError(f"{changed[0]} cannot be changed on data already specified; load it anew.")
+        return spec if isinstance(spec, Data) else load(**spec)
+    if binarise not in typing.get_args(Binarise):
+        raise unknown("binarise", binarise, typing.get_args(Binarise))
+    if size is not None and size < 1:
+        raise ReparamError(f"size={size}: it is the side of the pictures in pixels, at least 1.")
+    raw, address = _read(spec, size, skip_bad)
+    return prepare(raw, {"spec": address, **options})
+
+
+def available() -> tuple[Entry, ...]:
+    """The datasets that have a name."""
+    return named.ENTRIES
+
+
+def describe(name: str) -> Entry:
+    """The one of that name."""
+    name = named.ALIASES.get(name, name)
+    if name not in named.NAMED:
+        raise unknown("dataset", name, named.NAMED)
+    return named.NAMED[name]
+
+
+def _read(spec: Any, size: int | None, skip_bad: bool) -> tuple[Raw, str]:
+    """The reader's arrays, and the string that finds them again from any working directory."""
+    if isinstance(spec, (np.ndarray, Tensor, dict)):
+        return arrays.from_memory(spec), "memory"
+    text = str(spec)
+    if isinstance(spec, str):
+        if text == "memory":
+            raise ReparamError("this run was given its data in memory; pass the same array or tensor again.")
+        if (name := named.ALIASES.get(text, text)) in named.NAMED:
+            entry = named.NAMED[name]
+            raw = entry.read()
+            raw.licence, raw.source = entry.licence, entry.source
+            return raw, name
+        if text.startswith("hub:"):
+            place = text.removeprefix("hub:")
+            local = Path(place).expanduser()
+            return hub.from_hub(place, size), f"hub:{local.resolve()}" if local.exists() else text
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return pictures.folder(path, size, skip_bad), str(path.resolve())
+    suffix = path.suffix.lower()
+    if path.is_file():
+        if suffix not in FILES:
+            raise ReparamError(
+                f"{path}: cannot read {suffix or 'a file without suffix'}; known: {', '.join(FILES)}."
+            )
+        return FILES[suffix](path), str(path.resolve())
+    if isinstance(spec, Path) or suffix in FILES or "/" in text or "\\" in text:
+        raise ReparamError(f"{path} does not exist (looked from {Path.cwd()}); check the path.")
+    raise unknown("dataset", text, named.NAMED)

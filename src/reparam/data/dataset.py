@@ -1,0 +1,128 @@
+"""What every dataset is once loaded: three splits in memory, and batches as pure functions of them."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from reparam.errors import ReparamError, unknown
+from reparam.noise import Bernoulli, Source, Uniform
+
+Kind = Literal["image", "vector"]
+Levels = Literal["binary", "grey", "real"]
+Binarise = Literal["none", "static", "dynamic", "threshold"]
+
+
+class Split(NamedTuple):
+    """x: (n, c, h, w) uint8 for images, (n, d) float32 for vectors; y: (n,) int64 class indices, or None."""
+
+    x: Tensor
+    y: Tensor | None
+
+    @property
+    def n(self) -> int:
+        """The number of rows."""
+        return self.x.shape[0]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Data:
+    """A dataset, resident where its tensors are. `reparam.data.load` makes one.
+
+    `levels` says what a batch holds: exactly 0 and 1 (binary), [0, 1] (grey) or any number (real).
+    `spec` is JSON and rebuilds the same data by `load(spec)`; `fingerprint` is a hash of the contents.
+    `attributes` maps a name to {split name: (n,) int64}. `scale` is the (mean, std), each (d,) float32,
+    by which vectors were standardised, or None.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    kind: Kind
+    shape: tuple[int, ...]
+    levels: Levels
+    classes: tuple[str, ...] | None
+    train: Split
+    validation: Split
+    test: Split
+    fingerprint: str
+    licence: str
+    source: str
+    attributes: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    scale: tuple[Tensor, Tensor] | None = None
+
+    def noise(self) -> dict[str, Source]:
+        """The randomness a training batch asks for: one draw per example of each source."""
+        sources: dict[str, Source] = {}
+        if self.spec.get("mirror"):
+            sources["flip"] = Bernoulli((), 0.5)
+        if self.spec.get("binarise") == "dynamic":
+            sources["binarise"] = Uniform(self.shape)
+        return sources
+
+    def batch(self, split: Split, rows: Tensor, **noise: Tensor) -> dict[str, Tensor]:
+        """{"x": (m, *shape) float32, and "y": (m,) int64 where there are labels} for `rows`, (m,) int64.
+
+        A pure function of its arguments. `flip` (m,) mirrors where it is 1; without it nothing is mirrored.
+        `binarise` (m, *shape), uniform on [0, 1), gives x = 1 where it lies below the grey level. That
+        leaves 0 and 1 as they are, so it may be passed with a split that is already binary, or left out.
+        """
+        sources = self.noise()
+        for name, draw in noise.items():
+            if name not in sources:
+                raise unknown(f"noise of the dataset {self.name!r}:", name, sources)
+            if draw.shape != (wanted := (len(rows), *sources[name].shape)):
+                raise ReparamError(
+                    f"noise {name!r} has shape {tuple(draw.shape)}; a batch of {len(rows)} needs {wanted}."
+                )
+        rows = rows.to(split.x.device)
+        x = split.x.index_select(0, rows)
+        if x.dtype == torch.uint8:
+            x = x.to(torch.float32).div_(255)
+        if "flip" in noise:
+            flip = noise["flip"].to(x.device).view(-1, 1, 1, 1) > 0.5
+            x = torch.where(flip, x.flip(-1), x)
+        if "binarise" in noise:
+            x = (noise["binarise"].to(x.device) < x).to(torch.float32)
+        elif "binarise" in sources and bool(((x > 0) & (x < 1)).any()):
+            raise ReparamError(
+                f"{self.name} is binarised dynamically and this split is grey: pass the noise `binarise` "
+                f"of shape {(len(rows), *self.shape)} (Data.noise() declares it)."
+            )
+        return {"x": x} if split.y is None else {"x": x, "y": split.y.index_select(0, rows)}
+
+    def to(self, device: torch.device | str) -> "Data":
+        """The same data on another device."""
+
+        def move(split: Split) -> Split:
+            return Split(split.x.to(device), None if split.y is None else split.y.to(device))
+
+        return dataclasses.replace(
+            self,
+            train=move(self.train),
+            validation=move(self.validation),
+            test=move(self.test),
+            attributes={k: {s: t.to(device) for s, t in v.items()} for k, v in self.attributes.items()},
+            scale=self.scale and (self.scale[0].to(device), self.scale[1].to(device)),
+        )
+
+    def destandardise(self, x: Tensor) -> Tensor:
+        """Vectors (…, d) back in the units of the file; anything never standardised comes back as it is."""
+        if self.scale is None:
+            return x
+        mean, std = (s.to(x.device) for s in self.scale)
+        return x * std + mean
+
+    def require_labels(self, who: str) -> tuple[str, ...]:
+        """The class names, or an error that says `who` needs them."""
+        if self.classes is None:
+            raise ReparamError(
+                f"{who} needs labels, and {self.name!r} has none: give `y` beside `x` in an npz or dict, "
+                "a column `label` in a table, or one subfolder per class in a folder of pictures."
+            )
+        return self.classes
+
+    def __repr__(self) -> str:
+        sizes = "/".join(f"{s.n:,}" for s in (self.train, self.validation, self.test))
+        return f"Data({self.name!r}, {self.kind} {self.shape}, {self.levels}, {sizes})"

@@ -1,0 +1,193 @@
+"""From a reader's arrays to `Data`: splits, labels, binarisation, standardisation, fingerprint."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
+from reparam.data.pictures import fit
+from reparam.data.raw import Raw
+from reparam.errors import ReparamError
+
+SPLITS = ("train", "validation", "test")
+# Fixed, whatever the run's seed: everyone is evaluated on the same black and white pictures.
+BINARISE_SEED = 20090513
+
+
+def prepare(raw: Raw, spec: dict[str, Any]) -> Data:
+    """`spec` holds the arguments of `load`."""
+    for name, part in raw.parts.items():
+        if len(part.x) == 0:
+            raise ReparamError(f"{raw.where}: the {name} split is empty; every split needs at least one row.")
+    shapes = {name: part.x.shape[1:] for name, part in raw.parts.items()}
+    if len(set(shapes.values())) > 1:
+        raise ReparamError(
+            f"{raw.where}: the splits differ in the shape of a row: {shapes}; make them equal."
+        )
+    ys, classes = index_labels(raw)
+    xs = {name: part.x for name, part in raw.parts.items()}
+    hold_out(xs, ys, spec["seed"], raw.where)
+
+    scale = None
+    if xs["train"].ndim == 4:
+        kind: Kind = "image"
+        if spec["size"] is not None:
+            xs = {name: fit(x, spec["size"]) for name, x in xs.items()}
+        xs = binarised(xs, spec["binarise"])
+        binary = spec["binarise"] == "dynamic" or all(((x == 0) | (x == 255)).all() for x in xs.values())
+        levels: Levels = "binary" if binary else "grey"
+    else:
+        kind = "vector"
+        for option, off in (("size", None), ("mirror", False), ("binarise", "none")):
+            if spec[option] != off:
+                raise ReparamError(
+                    f"{raw.where} holds vectors; {option}={spec[option]!r} is for images only."
+                )
+        levels = "binary" if all(((x == 0) | (x == 1)).all() for x in xs.values()) else "real"
+        if levels == "real" and raw.standardise and spec["standardise"]:
+            xs, scale = standardised(xs)
+        xs = {name: x.astype(np.float32) for name, x in xs.items()}
+
+    splits = {
+        name: Split(
+            torch.tensor(xs[name]), None if classes is None else torch.tensor(ys[name], dtype=torch.int64)
+        )
+        for name in SPLITS
+    }
+    return Data(
+        name=raw.name,
+        spec=spec,
+        kind=kind,
+        shape=tuple(splits["train"].x.shape[1:]),
+        levels=levels,
+        classes=classes,
+        **splits,
+        fingerprint=fingerprint(splits, classes),
+        licence=raw.licence,
+        source=raw.source or raw.where,
+        attributes={
+            name: {s: torch.tensor(v, dtype=torch.int64) for s, v in values.items()}
+            for name, values in raw.attributes.items()
+        },
+        scale=scale,
+    )
+
+
+def uniforms(*seed: int) -> np.random.Generator:
+    """A generator of fixed seed. Only its `random` is used where rows are chosen: its bits are stable."""
+    return np.random.Generator(np.random.PCG64(list(seed)))
+
+
+def hold_out(xs: dict[str, np.ndarray], ys: dict[str, np.ndarray], seed: int, where: str) -> None:
+    """Fill in the missing validation and test splits, in place: each takes a seeded tenth of the train rows."""
+    missing = [name for name in SPLITS[1:] if name not in xs]
+    n = len(xs["train"])
+    if missing and n < 10:
+        raise ReparamError(
+            f"{where}: {n} rows are too few to draw a {missing[0]} split from; give at least 10."
+        )
+    order = uniforms(seed).random(n).argsort(kind="stable")
+    for i, name in enumerate(missing):
+        rows = np.sort(order[i * (n // 10) : (i + 1) * (n // 10)])
+        for arrays in (xs, ys):
+            if "train" in arrays:
+                arrays[name] = arrays["train"][rows]
+    rows = np.sort(order[len(missing) * (n // 10) :])
+    for arrays in (xs, ys):
+        if "train" in arrays:
+            arrays["train"] = arrays["train"][rows]
+
+
+def index_labels(raw: Raw) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+    """y as indices into the sorted classes: numbers in numeric order, strings in alphabetical order."""
+    with_y = [name for name, part in raw.parts.items() if part.y is not None]
+    if not with_y:
+        return {}, None
+    if without := [name for name in raw.parts if name not in with_y]:
+        raise ReparamError(
+            f"{raw.where}: {with_y[0]} has labels and {without[0]} has none; label every split, or none."
+        )
+    ys: dict[str, np.ndarray] = {}
+    for name in with_y:
+        x, y = raw.parts[name].x, np.asarray(raw.parts[name].y)
+        at = f"{raw.where}: the labels of {name}"
+        if y.ndim != 1:
+            raise ReparamError(f"{at} have shape {y.shape}; give one class per row, (n,).")
+        if len(y) != len(x):
+            raise ReparamError(f"{at} are {len(y):,} for {len(x):,} rows of x; there must be one per row.")
+        if y.dtype.kind == "f":
+            bad = ~(np.isfinite(y) & (y == np.round(y)))
+            if bad.any():
+                row = int(bad.argmax())
+                raise ReparamError(
+                    f"{at} are not whole numbers: row {row} holds {y[row]}; labels name classes."
+                )
+        if y.dtype.kind == "S":
+            y = y.astype(str)
+        if y.dtype.kind not in "biufU":
+            raise ReparamError(f"{at} are of type {y.dtype}; give integers or strings.")
+        ys[name] = y if y.dtype.kind == "U" else y.astype(np.int64)
+    if raw.classes is not None:
+        for name, y in ys.items():
+            bad = (y < 0) | (y >= len(raw.classes))
+            if bad.any():
+                raise ReparamError(
+                    f"{raw.where}: row {int(bad.argmax())} of {name} has the label {y[bad][0]}, "
+                    f"outside 0 … {len(raw.classes) - 1}; correct it or leave the row out."
+                )
+        return ys, raw.classes
+    found, indices = np.unique(np.concatenate(list(ys.values())), return_inverse=True)
+    ends = np.cumsum([len(y) for y in ys.values()])[:-1]
+    return dict(zip(ys, np.split(indices, ends), strict=True)), tuple(str(c) for c in found)
+
+
+def binarised(xs: dict[str, np.ndarray], how: Binarise) -> dict[str, np.ndarray]:
+    """Images (n, c, h, w) uint8 with every binary split at 0 and 255.
+
+    static: every split once, x = 255 where u < level. dynamic: the same for validation and test; train stays
+    grey and is binarised afresh in every batch (Salakhutdinov & Murray 2008). threshold: above one half.
+    """
+    if how == "none":
+        return xs
+    if how == "threshold":
+        return {name: np.where(x > 127, 255, 0).astype(np.uint8) for name, x in xs.items()}
+    return {
+        name: x if how == "dynamic" and name == "train" else _once(x, SPLITS.index(name))
+        for name, x in xs.items()
+    }
+
+
+def _once(x: np.ndarray, stream: int) -> np.ndarray:
+    draw, out = uniforms(BINARISE_SEED, stream), np.empty_like(x)
+    for start in range(
+        0, len(x), 1024
+    ):  # in pieces, for the uniforms are four times as large as the pictures
+        piece = x[start : start + 1024]
+        out[start : start + 1024] = 255 * (draw.random(piece.shape, np.float32) < piece / np.float32(255))
+    return out
+
+
+def standardised(xs: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple[Tensor, Tensor]]:
+    """Vectors (n, d) at mean 0 and standard deviation 1 on the train split; a constant column becomes 0."""
+    train = xs["train"]
+    mean, std = train.mean(0), train.std(0)
+    # Exactly constant, not merely narrow: a column in tiny units is no constant. (Its std may round off zero.)
+    constant = train.max(0) == train.min(0)
+    mean = np.where(constant, train[0], mean)
+    std = np.where(constant, 1.0, std)
+    scale = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+    return {name: (x - mean) / std for name, x in xs.items()}, scale
+
+
+def fingerprint(splits: dict[str, Split], classes: tuple[str, ...] | None) -> str:
+    """32 hexadecimal digits: BLAKE2b of every value, shape and class name."""
+    digest = hashlib.blake2b(repr(classes).encode(), digest_size=16)
+    for name, split in splits.items():
+        for tensor in split:
+            if tensor is not None:
+                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
