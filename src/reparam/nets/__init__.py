@@ -1,0 +1,1 @@
+"""Plain networks that draw nothing: bodies that make features, heads that make distributions."""

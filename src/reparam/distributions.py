@@ -1,0 +1,146 @@
+"""What networks return: a conditional law (or a judgement) as a named tuple of tensors.
+
+A distribution draws nothing: `at(noise)` pushes a given noise forward. Tensors have the batch
+first; `log_prob` and `kl` sum over all other dimensions and return (n,), in nats.
+Named tuples, because engines that hook a module's output find tensors only by walking tuples.
+"""
+
+import math
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Distribution(Protocol):
+    """What every law here offers; `mean` is a field or a property of it."""
+
+    @property
+    def mean(self) -> Tensor: ...
+    def log_prob(self, x: Tensor) -> Tensor: ...
+    def at(self, noise: Tensor) -> Tensor: ...
+
+
+def total(x: Tensor) -> Tensor:
+    """Sum over all but the batch: (n, …) → (n,)."""
+    return x.flatten(1).sum(1)
+
+
+class Gaussian(NamedTuple):
+    """Independent normals; `log_std` has the mean's shape or broadcasts to it."""
+
+    mean: Tensor
+    log_std: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        standard = (x - self.mean) * torch.exp(-self.log_std)
+        return -total(0.5 * (standard.square() + LOG_2PI) + self.log_std)
+
+    def kl(self) -> Tensor:
+        """KL to N(0, I); Kingma & Welling 2014, appendix B."""
+        return 0.5 * total(self.mean.square() + torch.exp(2 * self.log_std) - 1 - 2 * self.log_std)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """mean + std · noise, noise ~ N(0, I)."""
+        return self.mean + torch.exp(self.log_std) * noise
+
+
+class Delta(NamedTuple):
+    """All mass on one point: what a deterministic network returns where a law is asked for."""
+
+    mean: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        raise TypeError("a point mass has no density")
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The point, whatever the noise."""
+        return self.mean
+
+
+class Bernoulli(NamedTuple):
+    """Independent bits. A likelihood for binary data only."""
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.sigmoid(self.logits)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return -total(F.binary_cross_entropy_with_logits(self.logits, x, reduction="none"))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """noise < p, noise ~ U[0, 1)."""
+        return (noise < self.mean).to(self.logits.dtype)
+
+
+class ContinuousBernoulli(NamedTuple):
+    """The Bernoulli's exponential family on [0, 1], normalised; Loaiza-Ganem & Cunningham 2019, eq. 7."""
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """λ / (2λ − 1) + 1 / (2 artanh(1 − 2λ)); ½ at λ = ½."""
+        near = self.logits.abs() < 1e-2
+        safe = torch.where(near, torch.ones_like(self.logits), self.logits)
+        exact = 1 / (-torch.expm1(-safe)) - 1 / safe
+        return torch.where(near, 0.5 + self.logits / 12, exact)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        density = -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
+        return total(density + self._log_constant())
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The inverse distribution function at noise ~ U[0, 1)."""
+        near = self.logits.abs() < 1e-2
+        safe = torch.where(near, torch.ones_like(self.logits), self.logits)
+        # F(x) = (e^{ℓx} − 1)/(e^ℓ − 1); for positive ℓ the mirrored form avoids the overflow.
+        size, mirrored = safe.abs(), torch.where(safe > 0, 1 - noise, noise)
+        x = -torch.log1p(mirrored * torch.expm1(-size)) / size
+        x = torch.where(safe > 0, 1 - x, x)
+        return torch.where(near, noise + self.logits * noise * (noise - 1) / 2, x).clamp(0, 1)
+
+    def _log_constant(self) -> Tensor:
+        # In logits: log C = log(ℓ / tanh(ℓ/2)) = log ℓ + log(1 + e^−ℓ) − log(1 − e^−ℓ), even in ℓ;
+        # near 0 it is 0/0 and a Taylor series takes over (error below 1e-10 where it is used).
+        size = self.logits.abs()
+        near = size < 1e-1
+        safe = torch.where(near, torch.ones_like(size), size)
+        exact = torch.log(safe) + F.softplus(-safe) - torch.log(-torch.expm1(-safe))
+        square = self.logits.square()
+        series = math.log(2) + square / 12 - 7 * square.square() / 1440 + 31 * square**3 / 90720
+        return torch.where(near, series, exact)
+
+
+class DiscretisedLogistic(NamedTuple):
+    """A logistic law integrated over the 256 grey levels of [0, 1]; Kingma et al. 2016, appendix C."""
+
+    mean: Tensor
+    log_scale: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-probability of the level nearest to x; over the levels it sums to one."""
+        half = 0.5 / 255
+        inverse = torch.exp(-self.log_scale)
+        upper, lower = (x - self.mean + half) * inverse, (x - self.mean - half) * inverse
+        # log(σ(u) − σ(l)) = log σ(u) + log σ(−l) + log(1 − e^{l−u}); the end levels take the tails.
+        middle = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
+        edges = torch.where(x < half, F.logsigmoid(upper), F.logsigmoid(-lower))
+        return total(torch.where((x < half) | (x > 1 - half), edges, middle))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The inverse distribution function at noise ~ U[0, 1), on the nearest level."""
+        x = self.mean + torch.exp(self.log_scale) * torch.logit(noise, eps=1e-6)
+        return (x.clamp(0, 1) * 255).round() / 255
+
+
+class Judgement(NamedTuple):
+    """What a discriminator with a metric returns: features (n, …) of a hidden layer, and the logit (n,)."""
+
+    features: Tensor
+    logit: Tensor

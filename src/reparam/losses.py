@@ -1,0 +1,76 @@
+"""Pure functions that losses are made of: the halves of each adversarial game, penalties.
+
+All take and return per-example tensors; what is averaged, and with which weight, is not theirs to say.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reparam.distributions import total
+
+Half = Callable[[Tensor], Tensor]
+
+
+class Adversarial(NamedTuple):
+    """A two-player game on a discriminator's logits (n,): each half is lowered by one side.
+
+    `real` and `fake` are the discriminator's on real and generated data, `fool` the generator's.
+    """
+
+    name: str
+    real: Half
+    fake: Half
+    fool: Half
+
+
+def _minus_softplus(logit: Tensor) -> Tensor:
+    return -F.softplus(logit)
+
+
+def _softplus_of_minus(logit: Tensor) -> Tensor:
+    return F.softplus(-logit)
+
+
+def _below_one(logit: Tensor) -> Tensor:
+    return F.relu(1 - logit)
+
+
+def _above_minus_one(logit: Tensor) -> Tensor:
+    return F.relu(1 + logit)
+
+
+MINIMAX = Adversarial("minimax", _softplus_of_minus, F.softplus, _minus_softplus)
+"""Goodfellow et al. 2014, eq. 1: the generator raises the discriminator's loss."""
+
+NON_SATURATING = Adversarial("non-saturating", _softplus_of_minus, F.softplus, _softplus_of_minus)
+"""Goodfellow et al. 2014, §3: the generator lowers −log D(G(z)), whose gradient does not vanish."""
+
+HINGE = Adversarial("hinge", _below_one, _above_minus_one, torch.neg)
+"""Lim & Ye 2017 (arXiv:1705.02894)."""
+
+WASSERSTEIN = Adversarial("wasserstein", torch.neg, torch.Tensor.clone, torch.neg)
+"""Arjovsky et al. 2017 (arXiv:1701.07875): the critic's difference in means."""
+
+GAMES = {game.name: game for game in (NON_SATURATING, HINGE, MINIMAX)}
+
+
+def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
+    """(‖∇ critic‖₂ − 1)² at real + u (fake − real), norm over all dimensions of an example: (n,).
+
+    u (n,) is uniform, one per example. Gulrajani et al. 2017 (arXiv:1704.00028), eq. 3.
+    """
+    u = u.view(-1, *[1] * (real.dim() - 1))
+    between = (real + u * (fake - real)).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    # The square root's slope is infinite at 0, where a critic that is still flat would give NaN.
+    norm = torch.sqrt(total(gradient.square()) + 1e-12)
+    return (norm - 1).square()
+
+
+def squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """‖x − y‖², summed over all but the batch: (n,)."""
+    return total((x - y).square())

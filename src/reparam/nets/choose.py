@@ -1,0 +1,62 @@
+"""Networks chosen from the data's shape."""
+
+from functools import partial
+from typing import Literal
+
+from torch import nn
+
+from reparam.nets import heads
+from reparam.nets.conv import ConvBody, ConvGenerator
+from reparam.nets.mlp import MLPBody, MLPGenerator
+from reparam.nets.resnet import ResidualBody, ResidualGenerator
+from reparam.noise import Shape
+
+Network = Literal["auto", "mlp", "conv", "residual"]
+"""`auto` takes convolutions for images of at least 8 × 8 and fully connected layers for all else."""
+
+
+def body(shape: Shape, network: Network, width: int, *, normalise: bool = True, slope: float = 0.0) -> heads.Body:
+    """A network (n, *shape) → (n, features).
+
+    width is the hidden units of fully connected layers, or 8 × the channels of the first stage.
+    """
+    match _resolve(shape, network):
+        case "mlp":
+            activation = partial(nn.LeakyReLU, slope) if slope else nn.ReLU
+            return MLPBody(shape, [width, width], activation)
+        case "conv":
+            return ConvBody(shape, max(width // 8, 8), normalise=normalise, slope=slope)
+        case _:
+            return ResidualBody(shape, max(width // 8, 8), normalise=normalise)
+
+
+def generator(latent: int, shape: Shape, network: Network, width: int) -> nn.Module:
+    """A network (n, latent) → (n, *shape), linear at the end."""
+    match _resolve(shape, network):
+        case "mlp":
+            return MLPGenerator(latent, shape, [width, width])
+        case "conv":
+            return ConvGenerator(latent, shape, max(width // 8, 8))
+        case _:
+            return ResidualGenerator(latent, shape, max(width // 8, 8))
+
+
+def encoder(
+    shape: Shape, latent: int, network: Network, width: int, *, stochastic: bool = True
+) -> nn.Sequential:
+    """A network (n, *shape) → a Gaussian over codes, or a deterministic code."""
+    features = body(shape, network, width)
+    head = heads.GaussianCode if stochastic else heads.Code
+    return nn.Sequential(features, head(features.features, latent))  # pyright: ignore[reportArgumentType]
+
+
+def discriminator(shape: Shape, network: Network, width: int) -> heads.Discriminator:
+    """A network (n, *shape) → logits (n,), unnormalised, so that a gradient penalty is per example."""
+    features = body(shape, network, width, normalise=False, slope=0.2)
+    return heads.Discriminator(features, features.features)  # pyright: ignore[reportArgumentType]
+
+
+def _resolve(shape: Shape, network: Network) -> Network:
+    if network == "auto":
+        return "conv" if len(shape) == 3 and min(shape[1:]) >= 8 else "mlp"
+    return network if len(shape) == 3 else "mlp"

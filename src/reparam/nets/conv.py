@@ -1,0 +1,93 @@
+"""Convolutional networks for images of any size and number of channels.
+
+Each stage halves the sides (rounding up) until the shorter one is at most 4. Normalisation is by
+groups of channels, never by the batch: an example's output depends on that example alone, and is the
+same on one process and on several.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from reparam.noise import Shape
+
+
+def pyramid(height: int, width: int) -> list[tuple[int, int]]:
+    """The sizes of the stages, largest first: each half the last, rounded up, until a side is at most 4."""
+    sizes = [(height, width)]
+    while min(sizes[-1]) > 4:
+        h, w = sizes[-1]
+        sizes.append(((h + 1) // 2, (w + 1) // 2))
+    return sizes
+
+
+def widths(base: int, stages: int, most: int = 8) -> list[int]:
+    """Channels of each stage: doubled each time, at most `most` times the base."""
+    return [base * min(2**i, most) for i in range(stages)]
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation with 8 groups where they divide the channels."""
+    return nn.GroupNorm(next(g for g in (8, 4, 2, 1) if channels % g == 0), channels)
+
+
+class ConvBody(nn.Module):
+    """(n, c, h, w) in [0, 1] → (n, features): strided 4×4 convolutions, as in DCGAN."""
+
+    def __init__(self, shape: Shape, base: int = 32, *, normalise: bool = True, slope: float = 0.0) -> None:
+        super().__init__()
+        channels, height, width = shape
+        sizes = pyramid(height, width)
+        wide = [channels, *widths(base, len(sizes) - 1)]
+        layers: list[nn.Module] = []
+        for i, (before, after) in enumerate(pairwise(wide)):
+            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            if normalise and i > 0:
+                layers.append(group_norm(after))
+            layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
+        self.net = nn.Sequential(*layers)
+        # An odd side must be padded to even for the halves to round up.
+        self.pad = [(w % 2, h % 2) for h, w in sizes[:-1]]
+        self.features = wide[-1] * sizes[-1][0] * sizes[-1][1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.maps(x).flatten(1)
+
+    def maps(self, x: Tensor) -> Tensor:
+        """The last stage's maps: (n, channels, h, w)."""
+        x, stage = 2 * x - 1, 0
+        for layer in self.net:
+            if isinstance(layer, nn.Conv2d):
+                right, below = self.pad[stage]
+                if right or below:
+                    x = nn.functional.pad(x, (0, right, 0, below), mode="replicate")
+                stage += 1
+            x = layer(x)
+        return x
+
+
+class ConvGenerator(nn.Module):
+    """(n, latent) → (n, c, h, w), linear at the end: transposed 4×4 convolutions, as in DCGAN."""
+
+    def __init__(self, latent: int, shape: Shape, base: int = 32) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.sizes = pyramid(height, width)[::-1]
+        wide = [*widths(base, len(self.sizes) - 1)[::-1], channels]
+        self.start = (wide[0], *self.sizes[0])
+        first = wide[0] * self.sizes[0][0] * self.sizes[0][1]
+        self.project = nn.Sequential(
+            nn.Linear(latent, first), nn.Unflatten(1, self.start), group_norm(wide[0]), nn.ReLU()
+        )
+        self.stages = nn.ModuleList()
+        for i, (before, after) in enumerate(pairwise(wide)):
+            up = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+            last = i == len(wide) - 2
+            self.stages.append(up if last else nn.Sequential(up, group_norm(after), nn.ReLU()))
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.project(z)
+        for stage, (height, width) in zip(self.stages, self.sizes[1:], strict=True):
+            x = stage(x)[:, :, :height, :width]
+        return x.contiguous(memory_format=torch.contiguous_format)

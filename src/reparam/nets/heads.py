@@ -1,0 +1,150 @@
+"""Last layers: they turn features into the distribution, the image or the judgement that a player returns."""
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from reparam.distributions import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Delta,
+    DiscretisedLogistic,
+    Distribution,
+    Gaussian,
+    Judgement,
+)
+
+
+class Body(Protocol):
+    """A network that says how many features it makes: (n, …) → (n, features)."""
+
+    features: int
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+def exact(x: Tensor) -> Tensor:
+    """Half precision up to float32: densities summed over thousands of pixels need the digits."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+# Encoders' heads
+
+
+class GaussianCode(nn.Module):
+    """(n, features) → N(mean, std²) over codes (n, latent)."""
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, 2 * latent)
+
+    def forward(self, features: Tensor) -> Gaussian:
+        mean, log_std = exact(self.linear(features)).chunk(2, 1)
+        # A bound that no trained code comes near; without it an outlier at the start ends in infinities.
+        return Gaussian(mean, log_std.clamp(-10, 5))
+
+
+class Code(nn.Module):
+    """(n, features) → a deterministic code (n, latent)."""
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, latent)
+
+    def forward(self, features: Tensor) -> Delta:
+        return Delta(exact(self.linear(features)))
+
+
+# Decoders' heads: the noise of p(x|z)
+
+
+class Image(nn.Module):
+    """No noise: values in [0, 1] by a sigmoid, or unbounded."""
+
+    def __init__(self, bounded: bool = True) -> None:
+        super().__init__()
+        self.bounded = bounded
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(exact(x)) if self.bounded else exact(x)
+
+
+class BernoulliNoise(nn.Module):
+    """Bits, for binary data."""
+
+    def forward(self, x: Tensor) -> Bernoulli:
+        return Bernoulli(exact(x))
+
+
+class ContinuousBernoulliNoise(nn.Module):
+    """The continuous Bernoulli, for grey values."""
+
+    def forward(self, x: Tensor) -> ContinuousBernoulli:
+        return ContinuousBernoulli(exact(x))
+
+
+class FixedGaussianNoise(nn.Module):
+    """A Gaussian of one fixed standard deviation."""
+
+    log_std: Tensor
+
+    def __init__(self, std: float, bounded: bool = True) -> None:
+        super().__init__()
+        self.image = Image(bounded)
+        self.register_buffer("log_std", torch.tensor(math.log(std)))
+
+    def forward(self, x: Tensor) -> Gaussian:
+        return Gaussian(self.image(x), self.log_std)
+
+
+class LearnedGaussianNoise(nn.Module):
+    """A Gaussian of one standard deviation for all dimensions, learned."""
+
+    def __init__(self, bounded: bool = True) -> None:
+        super().__init__()
+        self.image = Image(bounded)
+        self.log_std = nn.Parameter(torch.tensor(math.log(0.3)))
+
+    def forward(self, x: Tensor) -> Gaussian:
+        # log σ ≥ −6: data that is reproduced exactly must not make the density infinite.
+        return Gaussian(self.image(x), self.log_std.clamp_min(-6))
+
+
+class DiscretisedLogisticNoise(nn.Module):
+    """A logistic law over the 256 grey levels with one learned scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(0.1)))
+
+    def forward(self, x: Tensor) -> DiscretisedLogistic:
+        return DiscretisedLogistic(torch.sigmoid(exact(x)), self.log_scale.clamp_min(-7))
+
+
+# Discriminators' heads
+
+
+class Discriminator(nn.Module):
+    """A body and one logit: (n, …) → (n,)."""
+
+    def __init__(self, body: nn.Module, features: int) -> None:
+        super().__init__()
+        self.body, self.logit = body, nn.Linear(features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return exact(self.logit(self.body(x))).squeeze(1)
+
+
+class Judge(nn.Module):
+    """A body whose output is also handed out as features: (n, …) → features (n, f), logit (n,)."""
+
+    def __init__(self, body: nn.Module, features: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.body = body
+        self.judge = nn.Sequential(nn.LeakyReLU(0.2), nn.Linear(features, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
+
+    def forward(self, x: Tensor) -> Judgement:
+        features = exact(self.body(x))
+        return Judgement(features, exact(self.judge(features)).squeeze(1))

@@ -1,0 +1,62 @@
+"""GANs: non-saturating and hinge, and the Wasserstein GAN with gradient penalty."""
+
+from typing import Literal
+
+from torch import nn
+
+from reparam.losses import GAMES
+from reparam.models.gan import GAN
+from reparam.models.wgan_gp import WGANGP
+from reparam.nets import choose, heads
+from reparam.nets.choose import Network
+from reparam.optimisers import Adam
+from reparam.registry import DataFacts, Recipe
+
+
+def gan(
+    data: DataFacts,
+    *,
+    latent: int = 64,
+    network: Network = "auto",
+    width: int = 256,
+    game: Literal["non-saturating", "hinge"] = "non-saturating",
+    lr: float = 2e-4,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+) -> Recipe:
+    """DCGAN's setting (Radford et al. 2016): Adam 2e-4 with β₁ = 0.5."""
+    model = GAN(
+        generator or _generator(data, latent, network, width),
+        discriminator or choose.discriminator(data.shape, network, width),
+        latent,
+        game=GAMES[game],
+    )
+    return Recipe(model, {"default": Adam(lr, betas=(0.5, 0.999))})
+
+
+def wgan_gp(
+    data: DataFacts,
+    *,
+    latent: int = 64,
+    network: Network = "auto",
+    width: int = 256,
+    critic_steps: int = 5,
+    penalty: float = 10.0,
+    lr: float = 2e-4,
+    generator: nn.Module | None = None,
+    critic: nn.Module | None = None,
+) -> Recipe:
+    """Gulrajani et al. 2017: Adam 2e-4 with β = (0, 0.9), five critic steps, no norm in the critic."""
+    model = WGANGP(
+        generator or _generator(data, latent, network, width),
+        critic or choose.discriminator(data.shape, network, width),
+        latent,
+        penalty=penalty,
+        critic_steps=critic_steps,
+    )
+    return Recipe(model, {"default": Adam(lr, betas=(0.0, 0.9))})
+
+
+def _generator(data: DataFacts, latent: int, network: Network, width: int) -> nn.Module:
+    net = choose.generator(latent, data.shape, network, width)
+    return nn.Sequential(net, heads.Image(data.levels != "real"))

@@ -1,0 +1,105 @@
+"""The VAE and its choices of likelihood."""
+
+from typing import Literal
+
+from torch import nn
+
+from reparam.errors import ReparamError
+from reparam.models.sigma_vae import SigmaVAE
+from reparam.models.vae import VAE
+from reparam.nets import choose, heads
+from reparam.nets.choose import Network
+from reparam.optimisers import Adam
+from reparam.registry import DataFacts, Recipe
+
+Likelihood = Literal["auto", "bernoulli", "gaussian", "learned-gaussian", "continuous-bernoulli", "discretised-logistic"]
+
+
+def noise_of(likelihood: Likelihood, std: float, data: DataFacts) -> nn.Module:
+    """The decoder's head. `auto` is Bernoulli on binary data and the learned Gaussian elsewhere.
+
+    Raises ReparamError where the data cannot have come from the likelihood.
+    """
+    bounded = data.levels != "real"
+    if likelihood == "auto":
+        likelihood = "bernoulli" if data.levels == "binary" else "learned-gaussian"
+    if likelihood == "bernoulli" and data.levels != "binary":
+        raise ReparamError(
+            f"a Bernoulli likelihood is for binary data, and {data.name} is {data.levels}; "
+            "make it binary (--binarise dynamic), or take likelihood=learned-gaussian, "
+            "gaussian, continuous-bernoulli or discretised-logistic."
+        )
+    if likelihood in ("continuous-bernoulli", "discretised-logistic") and not bounded:
+        raise ReparamError(
+            f"a {likelihood} likelihood is for values in [0, 1], and {data.name} is unbounded; "
+            "take likelihood=learned-gaussian or gaussian."
+        )
+    match likelihood:
+        case "bernoulli":
+            return heads.BernoulliNoise()
+        case "continuous-bernoulli":
+            return heads.ContinuousBernoulliNoise()
+        case "discretised-logistic":
+            return heads.DiscretisedLogisticNoise()
+        case "gaussian":
+            return heads.FixedGaussianNoise(std, bounded)
+        case _:
+            return heads.LearnedGaussianNoise(bounded)
+
+
+def vae(
+    data: DataFacts,
+    *,
+    latent: int = 32,
+    network: Network = "auto",
+    width: int = 256,
+    likelihood: Likelihood = "auto",
+    std: float = 0.1,
+    beta: float = 1.0,
+    draws: int = 1,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """Networks and likelihood chosen from the data."""
+    encoder = encoder or choose.encoder(data.shape, latent, network, width)
+    decoder = decoder or nn.Sequential(
+        choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
+    )
+    return Recipe(VAE(encoder, decoder, latent, draws=draws, beta=beta), {"default": Adam(lr)})
+
+
+def sigma_vae(
+    data: DataFacts,
+    *,
+    latent: int = 32,
+    network: Network = "auto",
+    width: int = 256,
+    beta: float = 1.0,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """The VAE with the optimal σ, on grey or unbounded data."""
+    if data.levels == "binary":
+        raise ReparamError(f"sigma-vae has a Gaussian likelihood, and {data.name} is binary; take vae.")
+    encoder = encoder or choose.encoder(data.shape, latent, network, width)
+    decoder = decoder or nn.Sequential(
+        choose.generator(latent, data.shape, network, width), heads.Image(data.levels != "real")
+    )
+    return Recipe(SigmaVAE(encoder, decoder, latent, beta=beta), {"default": Adam(lr)})
+
+
+def faces(data: DataFacts, *, latent: int = 64, std: float = 0.1, width: int = 512, lr: float = 1e-3) -> Recipe:
+    """Character faces in colour at 64 × 64: a deep convolutional VAE with a fixed σ.
+
+    After the anime-face VAE of Ga Wu (latent 64, σ = 0.1, batch 64), with group in the place of batch
+    normalisation, so that a face does not depend on the others of its batch, and Adam for RMSprop.
+    """
+    if data.kind != "image":
+        raise ReparamError(f"the faces recipe is for images, and {data.name} holds {data.kind}s; take vae.")
+    encoder = choose.encoder(data.shape, latent, "conv", width)
+    decoder = nn.Sequential(
+        choose.generator(latent, data.shape, "conv", width), heads.FixedGaussianNoise(std, data.levels != "real")
+    )
+    return Recipe(VAE(encoder, decoder, latent), {"default": Adam(lr)}, batch_size=64, steps=20_000)

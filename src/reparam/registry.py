@@ -1,0 +1,105 @@
+"""Finds the systems: every `Model` in `reparam.models`, and every recipe in `reparam.recipes`."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from reparam import models as models_package
+from reparam import recipes as recipes_package
+from reparam.errors import ReparamError, unknown
+from reparam.model import Model
+from reparam.optimisers import Optimiser
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a recipe may know of the data: enough to choose networks, and kept in the run."""
+
+    name: str
+    kind: Literal["image", "vector"]
+    shape: tuple[int, ...]
+    levels: Literal["binary", "grey", "real"]
+    classes: tuple[str, ...] | None
+    examples: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model ready to be trained: optimisers by the name of the move (or `default`), batch size, steps."""
+
+    model: Model
+    optimisers: dict[str, Optimiser] = field(default_factory=dict)
+    batch_size: int = 64
+    steps: int = 5000
+
+
+RecipeMaker = Callable[..., Recipe]
+
+
+@cache
+def models() -> dict[str, type[Model]]:
+    """Every system by its name."""
+    found = {
+        cls.name: cls
+        for module in _modules(models_package)
+        for _, cls in inspect.getmembers(module, inspect.isclass)
+        if issubclass(cls, Model) and cls.__module__ == module.__name__ and "name" in vars(cls)
+    }
+    return dict(sorted(found.items()))
+
+
+@cache
+def recipes() -> dict[str, RecipeMaker]:
+    """Every recipe by its name; a model's own recipe has the model's name."""
+    found = {
+        name.replace("_", "-"): function
+        for module in _modules(recipes_package)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
+        and inspect.signature(function).return_annotation is Recipe
+        and not name.startswith("_")
+    }
+    return dict(sorted(found.items()))
+
+
+def recipe(name: str) -> RecipeMaker:
+    """The recipe of that name. Raises ReparamError, with the nearest name, if there is none."""
+    if name not in recipes():
+        raise unknown("model", name, recipes())
+    return recipes()[name]
+
+
+def settings(name: str) -> dict[str, inspect.Parameter]:
+    """What a recipe can be told: its keyword arguments."""
+    parameters = inspect.signature(recipe(name)).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def validated(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Settings checked and converted by the recipe's signature.
+
+    Raises ReparamError for an unknown name or a value of the wrong type.
+    """
+    known, checked = settings(name), {}
+    for key, value in given.items():
+        if key not in known:
+            raise unknown(f"setting of {name}", key, known)
+        adapter = TypeAdapter(known[key].annotation, config={"arbitrary_types_allowed": True})
+        try:
+            checked[key] = adapter.validate_python(value)
+        except ValidationError as error:
+            reason = "; ".join(e["msg"] for e in error.errors())
+            raise ReparamError(f"setting {key}={value!r} of {name}: {reason}.") from None
+    return checked
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        yield importlib.import_module(info.name)

@@ -1,0 +1,275 @@
+"""A run: a folder that a training writes to, and from which it goes on after any death.
+
+    RUN/system.json   what was built          RUN/run.json       how it is trained
+    RUN/log.jsonl     terms by step           RUN/checkpoints/   the last two
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from reparam import checkpoint
+from reparam.data import Data
+from reparam.data import load as load_data
+from reparam.engine import Engine, Precision
+from reparam.errors import ReparamError
+from reparam.noise import Control, Streams
+from reparam.system import System, described, restore, write_json
+from reparam.trainer import Trainer
+
+LOG_EVERY = 20
+
+
+class RunSettings(BaseModel):
+    """How a run is trained; `run.json`. One of steps, epochs and budget (seconds) ends it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    batch_size: int = Field(gt=0)
+    steps: int | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0)
+    budget: float | None = Field(None, gt=0)
+    seed: int = 0
+    seeds: dict[str, int] = {}
+    freeze: tuple[str, ...] = ()
+    pin: dict[str, float | list[float]] = {}
+    draw_on: Literal["host", "device"] = "device"
+    precision: Precision = "float32"
+    compile: bool = False
+    average: float | None = Field(None, gt=0, lt=1)
+    checkpoint_every: int | None = Field(None, gt=0)
+    checkpoint_seconds: float = Field(30.0, gt=0)
+    fingerprint: str
+
+    @property
+    def control(self) -> Control:
+        """The seeds and what is held still."""
+        return Control(self.seed, self.seeds, self.freeze, self.pin)
+
+
+Progress = Callable[[int, float, float], None]
+"""Told after every step: the step, the seconds used, and the part done (0 to 1)."""
+
+
+def train(
+    system: System,
+    out: str | Path,
+    *,
+    data: Data | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    budget: float | None = None,
+    batch_size: int | None = None,
+    control: Control | int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    **options: Any,
+) -> System:
+    """Trains a system into a new folder, on the data it was built for unless other is given.
+
+    One of steps, epochs and budget (seconds) ends it; without any, the recipe's steps.
+
+    options are further fields of `RunSettings`: average, precision, compile, draw_on, checkpoint_every,
+    checkpoint_seconds. Raises ReparamError if the folder holds a run already, if a setting is wrong,
+    or if a loss becomes infinite or no number.
+    """
+    out = Path(out)
+    data = data or system.training_data or reload_data(system)
+    if sum(limit is not None for limit in (steps, epochs, budget)) > 1:
+        raise ReparamError("give one of steps, epochs and budget, not several.")
+    if steps is epochs is budget is None:
+        steps = system.recipe.steps
+    control = Control(system.seed if control is None else control) if not isinstance(control, Control) else control
+    try:
+        settings = RunSettings(
+            batch_size=batch_size or min(system.recipe.batch_size, len(data.train.x)),
+            steps=steps,
+            epochs=epochs,
+            budget=budget,
+            seed=control.seed,
+            seeds=dict(control.seeds),
+            freeze=control.freeze,
+            pin=dict(control.pin),
+            fingerprint=data.fingerprint,
+            **options,
+        )
+    except ValidationError as error:
+        raise ReparamError(_reasons(error)) from None
+    control.check(("weights", "order", *data.noise(), *system.model.noise()))
+    engine = Engine.start(device, settings.precision, settings.compile)
+    if out.exists() and any(out.iterdir()) and engine.agree(True):
+        raise ReparamError(f"{out} is not empty; `reparam resume {out}` goes on, or choose another --out.")
+    with engine.first() as writes:
+        if writes:
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(out / "system.json", system.description())
+            write_json(out / "run.json", settings.model_dump(mode="json"))
+    return _go(_Session(system, data, out, settings, engine), progress)
+
+
+def resume(
+    run: str | Path,
+    *,
+    steps: int | None = None,
+    data: Data | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    **networks: torch.nn.Module,
+) -> System:
+    """Goes on with a run from its newest whole checkpoint, exactly as if it had never stopped.
+
+    steps sets a new end. data is needed only where it was given as arrays.
+    Raises ReparamError if the folder holds no run, or if the data is not what it was.
+    """
+    run = Path(run)
+    system = described(run, **networks)
+    settings = read_settings(run)
+    if steps is not None:
+        settings = settings.model_copy(update={"steps": steps, "epochs": None, "budget": None})
+        write_json(run / "run.json", settings.model_dump(mode="json"))
+    data = data or reload_data(system)
+    if data.fingerprint != settings.fingerprint:
+        raise ReparamError(f"the data of {run} has changed since the run began; resume needs the same.")
+    engine = Engine.start(device, settings.precision, settings.compile)
+    session = _Session(system, data, run, settings, engine)
+    if checkpoint.steps(run / "checkpoints"):
+        session.restore()
+    return _go(session, progress)
+
+
+def reload_data(system: System) -> Data:
+    """The data that a system was built for. Raises ReparamError if it was given as arrays."""
+    if system.data_spec is None:
+        raise ReparamError("this run's data was given as arrays; give it again (data=… in Python, --data FILE).")
+    return load_data(**system.data_spec)
+
+
+def read_settings(run: Path) -> RunSettings:
+    """How a run is trained. Raises ReparamError if `run.json` is missing or damaged."""
+    try:
+        return RunSettings.model_validate_json((run / "run.json").read_text())
+    except OSError:
+        raise ReparamError(f"{run} holds no training: there is no run.json in it.") from None
+    except ValidationError as error:
+        raise ReparamError(f"{run / 'run.json'} is damaged: {_reasons(error)}") from None
+
+
+def read_log(run: str | Path) -> list[dict[str, Any]]:
+    """The rows of a run's log: step, seconds, and the mean of each term since the row before."""
+    path = Path(run) / "log.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+class _Session:
+    """One process's part of a run, from its start or a checkpoint to its end or death."""
+
+    def __init__(self, system: System, data: Data, out: Path, settings: RunSettings, engine: Engine) -> None:
+        self.system, self.out, self.settings, self.engine = system, out, settings, engine
+        engine.place(system.model)
+        where = settings.draw_on if engine.device.type != "cpu" else "host"
+        self.trainer = Trainer(
+            system.model,
+            data.to(engine.device),
+            system.recipe.optimisers,
+            batch_size=settings.batch_size,
+            streams=Streams(settings.control, engine.device, where),
+            engine=engine,
+            average=settings.average,
+        )
+        self.last = self._last_step(len(data.train.x))
+        self.seconds = 0.0
+        self.pending: list[dict[str, Tensor]] = []
+
+    def _last_step(self, examples: int) -> int | None:
+        if self.settings.epochs is not None:
+            batches = self.settings.epochs * examples / self.settings.batch_size
+            return math.ceil(batches / self.trainer.repeats)
+        return self.settings.steps
+
+    def done(self) -> bool:
+        if self.last is not None:
+            return self.trainer.step >= self.last
+        return self.engine.agree(self.seconds >= (self.settings.budget or 0))
+
+    def part(self) -> float:
+        """How much is done, 0 to 1."""
+        if self.last is not None:
+            return self.trainer.step / self.last
+        return min(self.seconds / (self.settings.budget or 1), 1.0)
+
+    def log(self) -> None:
+        """Writes one row: the means of the terms since the last. Raises ReparamError if one is not finite."""
+        if not self.pending:
+            return
+        names = list(self.pending[0])
+        table = torch.stack([torch.stack([row[name] for name in names]) for row in self.pending])
+        self.engine.average([table])
+        rows = [dict(zip(names, row, strict=True)) for row in table.tolist()]
+        first = self.trainer.step - len(rows) + 1
+        self.pending = []
+        self.trainer.check_finite(rows, first)
+        if self.engine.rank == 0:
+            means = {name: sum(row[name] for row in rows) / len(rows) for name in names}
+            row = {"step": self.trainer.step, "seconds": round(self.seconds, 3), "terms": means}
+            with (self.out / "log.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def save(self) -> None:
+        """Writes a checkpoint, of finite weights only."""
+        self.log()
+        self.trainer.check_weights()
+        with self.engine.first() as writes:
+            if writes:
+                files = {"weights": self.system.model.state_dict(), "training": self.trainer.tensors()}
+                facts = {"trained": True, "seconds": self.seconds}
+                checkpoint.save(self.out / "checkpoints", self.trainer.step, files, facts)
+
+    def restore(self) -> None:
+        """Takes up the newest whole checkpoint, and drops the log's rows after it."""
+        read = checkpoint.load(self.out / "checkpoints", self.engine.device)
+        if "training" not in read.files:
+            raise ReparamError(f"{self.out} holds a saved system and no training; it cannot be resumed.")
+        restore(self.system.model, read.files["weights"])
+        self.trainer.restore(read.step, read.files["training"])
+        self.seconds = read.facts["seconds"]
+        with self.engine.first() as writes:
+            if writes:
+                kept = [row for row in read_log(self.out) if row["step"] <= read.step]
+                draft = self.out / "log.draft"
+                draft.write_text("".join(json.dumps(row) + "\n" for row in kept))
+                draft.replace(self.out / "log.jsonl")
+
+
+def _go(session: _Session, progress: Progress | None) -> System:
+    settings, trainer = session.settings, session.trainer
+    began = saved = time.monotonic()
+    began -= session.seconds
+    while not session.done():
+        session.pending.append(trainer.take_step())
+        session.seconds = time.monotonic() - began
+        if settings.checkpoint_every:
+            due = trainer.step % settings.checkpoint_every == 0
+        else:
+            due = session.engine.agree(time.monotonic() - saved >= settings.checkpoint_seconds)
+        if due:
+            session.save()
+            saved = time.monotonic()
+        elif trainer.step % LOG_EVERY == 0:
+            session.log()
+        if progress:
+            progress(trainer.step, session.seconds, session.part())
+    session.save()
+    session.system.model.eval()
+    return session.system
+
+
+def _reasons(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()) + "."

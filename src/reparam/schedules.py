@@ -1,0 +1,56 @@
+"""Weights and learning rates that change with the step, and with nothing else.
+
+A schedule is a function of the step. No schedule depends on time, so a resumed run is the same run.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Schedule = Callable[[int], float]
+Weight = float | Schedule
+
+
+def at(weight: Weight, step: int) -> float:
+    """The value of a weight at a step."""
+    return weight(step) if callable(weight) else weight
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Linear from `start` to `end` over `steps`, constant after."""
+
+    steps: int
+    start: float = 0.0
+    end: float = 1.0
+
+    def __call__(self, step: int) -> float:
+        return self.start + (self.end - self.start) * min(step / self.steps, 1.0)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from `start` to `end` over `steps`, constant after."""
+
+    steps: int
+    start: float
+    end: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        done = min(step / self.steps, 1.0)
+        return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Repeats every `period`: rises linearly to `end` over its first `rising` part, then holds.
+
+    Fu et al. 2019 (arXiv:1903.10145), eq. 6–7.
+    """
+
+    period: int
+    rising: float = 0.5
+    end: float = 1.0
+
+    def __call__(self, step: int) -> float:
+        return self.end * min(step % self.period / (self.rising * self.period), 1.0)

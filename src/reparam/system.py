@@ -1,0 +1,249 @@
+"""A model in a user's hands: sampled, asked for codes, saved and loaded, without a word of noise or devices."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reparam import checkpoint, registry
+from reparam.data import Data
+from reparam.data import load as load_data
+from reparam.engine import versions
+from reparam.errors import ReparamError
+from reparam.model import Model, asks
+from reparam.noise import Control, Streams
+from reparam.registry import DataFacts, Recipe
+
+CHUNK = 500  # examples at once, where nothing else says how many
+
+
+def facts(data: Data) -> DataFacts:
+    """What a recipe may know of the data."""
+    return DataFacts(data.name, data.kind, data.shape, data.levels, data.classes, len(data.train.x))
+
+
+@dataclass
+class System:
+    """A model with the recipe and the settings that made it, and what is known of its data.
+
+    Abilities that a model lacks raise ReparamError: a GAN has no encoder.
+    """
+
+    name: str
+    recipe: Recipe
+    settings: dict[str, Any]
+    data: DataFacts
+    data_spec: dict[str, Any] | None
+    seed: int = 0
+    training_data: Data | None = field(default=None, repr=False)
+
+    @property
+    def model(self) -> Model:
+        """The network module itself."""
+        return self.recipe.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def can(self, ability: str) -> bool:
+        """Whether the model has `encode`, `decode`, `score` or `log_weights`."""
+        return hasattr(self.model, ability)
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        n: int = 64,
+        seed: int = 0,
+        *,
+        freeze: tuple[str, ...] = (),
+        pin: Mapping[str, float | list[float]] | None = None,
+    ) -> Tensor:
+        """n samples: (n, *shape). A frozen source has one draw for all of them, a pinned one is a constant."""
+        noise = self.draw(asks(self.model.sample).noise, n, Control(seed, {}, freeze, pin or {}))
+        return self._chunked(lambda **part: self.model.sample(**part), n, **noise)
+
+    @torch.inference_mode()
+    def encode(self, x: Tensor) -> Tensor:
+        """The codes of data (n, *shape), the means where the encoder is stochastic: (n, latent)."""
+        encode = self._ability("encode", "encoder")
+        return self._chunked(encode, len(x), x=self._checked(x))
+
+    @torch.inference_mode()
+    def decode(self, z: Tensor) -> Tensor:
+        """The data that codes (n, latent) stand for, without the noise of p(x|z): (n, *shape)."""
+        decode = self._ability("decode", "decoder")
+        return self._chunked(decode, len(z), z=z.to(self.device))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Decoded codes: (n, *shape) → (n, *shape)."""
+        return self.decode(self.encode(x))
+
+    def interpolate(self, start: Tensor, end: Tensor, steps: int = 8) -> Tensor:
+        """Straight lines between the codes of two sets of examples: (n, steps, *shape)."""
+        a, b = self.encode(start), self.encode(end)
+        t = torch.linspace(0, 1, steps, device=a.device).view(1, -1, *[1] * (a.dim() - 1))
+        codes = a[:, None] + t * (b - a)[:, None]
+        return self.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
+
+    def interpolate_noise(self, n: int = 8, steps: int = 8, seed: int = 0) -> Tensor:
+        """Great circles between two draws of the sampler's noise: (n, steps, *shape).
+
+        What a model without an encoder can show. On the circle a normal draw keeps its length; a
+        straight line would pass through points that are never drawn.
+        """
+        names = asks(self.model.sample).noise
+        ends = [self.draw(names, n, Control(seed + i)) for i in (0, 1)]
+        t = torch.linspace(0, 1, steps, device=self.device).view(1, -1, 1) * torch.pi / 2
+        noise = {}
+        for name in names:
+            a, b = (end[name].flatten(1)[:, None] for end in ends)
+            line = (t.cos() * a + t.sin() * b).flatten(0, 1)
+            noise[name] = line.view(n * steps, *ends[0][name].shape[1:])
+        with torch.inference_mode():
+            x = self._chunked(lambda **part: self.model.sample(**part), n * steps, **noise)
+        return x.unflatten(0, (n, steps))
+
+    @torch.inference_mode()
+    def score(self, x: Tensor, seed: int = 0) -> Tensor:
+        """The model's own score of each example, larger for more typical ones: (n,). Its docstring says which."""
+        score = self._ability("score", "score")
+        noise = self.draw(asks(score).noise, len(x), Control(seed))
+        return self._chunked(score, len(x), x=self._checked(x), **noise)
+
+    def draw(self, names: tuple[str, ...], n: int, control: Control) -> dict[str, Tensor]:
+        """Draws of the model's sources outside training; its keys meet those of no training step."""
+        sources = self.model.noise()
+        control.check(names)
+        streams = Streams(control, self.device)
+        return {name: streams.draw(name, sources[name], n, -1) for name in names}
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the system (not its training) to a folder that `reparam.load` reads."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "system.json", self.description())
+        checkpoint.save(folder / "checkpoints", 0, {"weights": self.model.state_dict()}, {"trained": False})
+        return folder
+
+    def description(self) -> dict[str, Any]:
+        """What rebuilds the system, as JSON."""
+        own = sorted(key for key, value in self.settings.items() if isinstance(value, nn.Module))
+        plain = {key: value for key, value in self.settings.items() if key not in own}
+        return {
+            "version": 1,
+            "name": self.name,
+            "settings": plain,
+            "networks_given": own,
+            "seed": self.seed,
+            "data": asdict(self.data),
+            "data_spec": self.data_spec,
+            "versions": versions(),
+        }
+
+    def _ability(self, name: str, part: str) -> Any:
+        if not self.can(name):
+            having = ", ".join(n for n, cls in registry.models().items() if hasattr(cls, name))
+            raise ReparamError(f"{self.name} has no {part}; systems that have one: {having}.")
+        return getattr(self.model, name)
+
+    def _checked(self, x: Tensor) -> Tensor:
+        if tuple(x.shape[1:]) != self.data.shape:
+            raise ReparamError(
+                f"{self.name} was built for data of shape {self.data.shape}, and this is {tuple(x.shape[1:])}."
+            )
+        return x.to(self.device)
+
+    def _chunked(self, function: Any, n: int, **tensors: Tensor) -> Tensor:
+        parts = []
+        for start in range(0, n, CHUNK):
+            part = {name: t[start : start + CHUNK] for name, t in tensors.items()}
+            fields = [part.pop(name) for name in asks(function).fields if name in part]
+            parts.append(function(*fields, **part))
+        return torch.cat(parts)
+
+
+def build(name: str, data: Data | str | Any, *, seed: int | Control = 0, **settings: Any) -> System:
+    """A system ready to be trained on data; settings are the recipe's, networks in place of players included.
+
+    Raises ReparamError for unknown names, and for data that the system does not take.
+    """
+    if not isinstance(data, Data):
+        data = load_data(data)
+    system = _build(name, facts(data), data.spec, settings, seed)
+    system.training_data = data
+    return system
+
+
+def _build(
+    name: str, about: DataFacts, spec: dict[str, Any] | None, settings: dict[str, Any], seed: int | Control
+) -> System:
+    checked = registry.validated(name, settings)
+    # Initial weights are a named source like any other: foreign code, under a seed of its own.
+    with Streams(seed).ambient("weights"):
+        recipe = registry.recipe(name)(about, **checked)
+    if about.kind not in recipe.model.takes:
+        raise ReparamError(
+            f"{name} takes data of kind {' or '.join(recipe.model.takes)}, and {about.name} is {about.kind}."
+        )
+    return System(name, recipe, checked, about, spec, seed if isinstance(seed, int) else seed.seed)
+
+
+def load(folder: str | Path, device: str = "cpu", *, averaged: bool = True, **networks: nn.Module) -> System:
+    """The system of a run or of `save`, with the weights of its newest whole checkpoint.
+
+    networks given to `build` must be given again. averaged takes the averaged weights where the run kept them.
+    Raises ReparamError if the folder holds none, or does not fit the networks.
+    """
+    folder = Path(folder)
+    system = described(folder, **networks)
+    read = checkpoint.load(folder / "checkpoints")
+    weights = dict(read.files["weights"])
+    if averaged:
+        training = read.files.get("training", {})
+        weights |= {key.removeprefix("average/"): t for key, t in training.items() if key.startswith("average/")}
+    restore(system.model, weights)
+    system.model.to(device)
+    return system
+
+
+def described(folder: Path, **networks: nn.Module) -> System:
+    """The system of a folder before its weights are read."""
+    path = folder / "system.json"
+    if not path.is_file():
+        raise ReparamError(f"{folder} holds no run: there is no {path.name} in it.")
+    try:
+        about = json.loads(path.read_text())
+        facts_ = about["data"] | {
+            "shape": tuple(about["data"]["shape"]),
+            "classes": tuple(about["data"]["classes"]) if about["data"]["classes"] else None,
+        }
+        missing = set(about["networks_given"]) - set(networks)
+        name, settings, spec = about["name"], about["settings"], about["data_spec"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReparamError(f"{path} is damaged: {error!r}.") from None
+    if missing:
+        raise ReparamError(f"this {name} was built with networks of yours; give {', '.join(sorted(missing))}=….")
+    return _build(name, DataFacts(**facts_), spec, settings | networks, about["seed"])
+
+
+def restore(model: Model, weights: Mapping[str, Tensor]) -> None:
+    """Loads weights strictly. Raises ReparamError naming what does not fit."""
+    try:
+        model.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise ReparamError(f"the weights do not fit the networks: {error}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=1, ensure_ascii=False))
+    draft.replace(path)
+
+

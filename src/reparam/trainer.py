@@ -1,0 +1,243 @@
+"""Plays the turns of a game: terms, gradients of the players alone, one message, step. Knows no model."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reparam.data import Data
+from reparam.engine import Engine
+from reparam.errors import ReparamError
+from reparam.model import Model, Move, Terms, Turn, asks, move_name
+from reparam.noise import Permutation, Source, Streams
+from reparam.optimisers import Optimiser
+from reparam.schedules import at
+
+
+class Order:
+    """Which rows of the training data each batch holds: a pure function of (data size, seed, batch number).
+
+    Epochs are independent permutations laid end to end, so every example is seen once an epoch and
+    every batch is full.
+    """
+
+    def __init__(self, examples: int, batch_size: int, streams: Streams) -> None:
+        self.source = Permutation(size=examples)
+        self.batch_size, self.streams = batch_size, streams
+        self._epochs: dict[int, Tensor] = {}
+
+    def rows(self, batch: int) -> Tensor:
+        """The rows of a batch, counted from 0: (batch size,) int64."""
+        n, start = self.source.size, batch * self.batch_size
+        parts, stop = [], start + self.batch_size
+        while start < stop:
+            epoch, offset = divmod(start, n)
+            parts.append(self._epoch(epoch)[offset : offset + stop - start])
+            start += len(parts[-1])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _epoch(self, epoch: int) -> Tensor:
+        if epoch not in self._epochs:
+            self._epochs = {e: order for e, order in self._epochs.items() if e == epoch - 1}
+            self._epochs[epoch] = self.streams.draw("order", self.source, 1, epoch)
+        return self._epochs[epoch]
+
+
+@dataclass
+class _Play:
+    """A turn made ready: its loss, what it asks for, and for each move the parameters and optimiser."""
+
+    turn: Turn
+    loss: Any
+    fields: tuple[str, ...]
+    noise: tuple[str, ...]
+    moves: list[tuple[Move, str, list[nn.Parameter], torch.optim.Optimizer, Optimiser]]
+
+
+class Trainer:
+    """Takes steps. Everything that a step depends on is the weights, the optimisers, the state and `step`."""
+
+    def __init__(
+        self,
+        model: Model,
+        data: Data,
+        optimisers: Mapping[str, Optimiser],
+        *,
+        batch_size: int,
+        streams: Streams,
+        engine: Engine,
+        average: float | None = None,
+    ) -> None:
+        self.model, self.data, self.streams, self.engine = model, data, streams, engine
+        self.batch_size, self.local = batch_size, engine.rows(batch_size)
+        self.step = 0
+        self.plays = [self._prepare(turn, optimisers) for turn in model.turns()]
+        self.repeats = max(play.turn.repeat for play in self.plays)
+        self.order = Order(len(data.train.x), batch_size, streams)
+        self.sources: dict[str, Source] = {**data.noise(), **model.noise()}
+        self.buffers = {name: (model.get_buffer(name), rule) for name, rule in model.state().items()}
+        # Weights averaged over the steps (Polyak): what is sampled from, where it is asked for.
+        self.average_decay = average
+        self.averaged = (
+            {name: p.detach().clone() for name, p in model.named_parameters()} if average else None
+        )
+
+    def _prepare(self, turn: Turn, optimisers: Mapping[str, Optimiser]) -> _Play:
+        wants = asks(turn.loss)
+        moves = []
+        for move in turn.moves:
+            parameters = [p for player in move.players for p in player.parameters() if p.requires_grad]
+            name = move_name(self.model, turn, move)
+            rule = optimisers.get(name) or optimisers["default"]
+            moves.append((move, name, parameters, rule.make(parameters), rule))
+        return _Play(turn, self.engine.loss(turn), wants.fields, wants.noise, moves)
+
+    @property
+    def batches_seen(self) -> int:
+        """Batches consumed so far, counting the fresh ones of repeated turns."""
+        return self.step * self.repeats
+
+    def take_step(self) -> dict[str, Tensor]:
+        """Plays every turn once (a repeated one several times); returns the batch means of all terms.
+
+        They are this process's means, as tensors, so that nothing waits for a device.
+        """
+        means: dict[str, Tensor] = {}
+        fields: dict[int, dict[str, Tensor]] = {}
+        noise: dict[tuple[str, int], Tensor] = {}
+        for play in self.plays:
+            for i in range(play.turn.repeat):
+                terms = play.loss(
+                    *(self._batch(i, fields)[name] for name in play.fields),
+                    **{name: self._noise(name, i, noise) for name in play.noise},
+                )
+                means |= self._move(play, terms)
+        if self.averaged is not None and self.average_decay is not None:
+            own = [p.detach() for p in self.model.parameters()]
+            torch._foreach_lerp_(list(self.averaged.values()), own, 1 - self.average_decay)
+        self.step += 1
+        return means
+
+    def _batch(self, i: int, made: dict[int, dict[str, Tensor]]) -> dict[str, Tensor]:
+        """The step's i-th batch: every turn of a step that asks for it sees the same."""
+        if i not in made:
+            rows = self.order.rows(self.step * self.repeats + i)[self.local]
+            noise = {name: self._draw(name, source, i) for name, source in self.data.noise().items()}
+            batch = self.data.batch(self.data.train, rows, **noise)
+            made[i] = {name: self.engine.cast(field) for name, field in batch.items()}
+        return made[i]
+
+    def _noise(self, name: str, i: int, drawn: dict[tuple[str, int], Tensor]) -> Tensor:
+        """The step's i-th draw of a source: every turn of a step that asks for it sees the same."""
+        if (name, i) not in drawn:
+            drawn[name, i] = self.engine.cast(self._draw(name, self.sources[name], i))
+        return drawn[name, i]
+
+    def _draw(self, name: str, source: Source, i: int) -> Tensor:
+        # Every process draws the whole batch's noise and takes its own rows: the number of processes
+        # changes nothing.
+        draw = self.streams.draw(name, source, self.batch_size, self.step, i)
+        return draw if source.shared or self.engine.world == 1 else draw[self.local]
+
+    def _move(self, play: _Play, terms: Terms) -> dict[str, Tensor]:
+        """Makes the moves of a turn: all gradients at one point, then all steps, then the state."""
+        proposals = {name: terms.pop(name) for name in self.buffers if name in terms}
+        means = {name: term.mean() for name, term in terms.items()}
+        moves = self._admitted(play, means)
+        gradients: list[tuple[Tensor | None, ...]] = []
+        for k, (move, _, parameters, _, _) in enumerate(moves):
+            weights = move.weights or dict.fromkeys(means, 1.0)
+            objective = _weighted(means, {name: at(weight, self.step) for name, weight in weights.items()})
+            # No player's gradient reaches another: only these parameters are differentiated for.
+            gradients.append(
+                torch.autograd.grad(
+                    objective, parameters, retain_graph=k < len(moves) - 1, allow_unused=True
+                )
+            )
+        self.engine.average(g for each in gradients for g in each)
+        for (_, _, parameters, optimiser, rule), each in zip(moves, gradients, strict=True):
+            for parameter, gradient in zip(parameters, each, strict=True):
+                parameter.grad = gradient
+            if callable(rule.lr):
+                for group in optimiser.param_groups:
+                    group["lr"] = rule.lr(self.step)
+            optimiser.step()
+            for parameter in parameters:
+                parameter.grad = None
+        self._propose(proposals)
+        return {f"{play.turn.name}.{name}": mean.detach() for name, mean in means.items()}
+
+    def _admitted(self, play: _Play, means: Mapping[str, Tensor]) -> list[Any]:
+        if all(move.when is None for move, *_ in play.moves):
+            return play.moves
+        joint = torch.stack([mean.detach() for mean in means.values()])
+        self.engine.average([joint])
+        values = dict(zip(means, joint.tolist(), strict=True))
+        return [each for each in play.moves if each[0].when is None or each[0].when(values)]
+
+    def _propose(self, proposals: Terms) -> None:
+        for name, proposal in proposals.items():
+            buffer, rule = self.buffers[name]
+            mean = proposal.detach().mean(0)
+            self.engine.average([mean])
+            buffer.lerp_(mean, 1 - rule.decay)
+
+    def check_finite(self, rows: list[dict[str, float]], first: int) -> None:
+        """Raises ReparamError naming the step, turn and term of the first value that is not a number.
+
+        rows are the terms of consecutive steps, from step `first` on.
+        """
+        for offset, row in enumerate(rows):
+            for name, value in row.items():
+                if not math.isfinite(value):
+                    turn, term = name.split(".", 1)
+                    raise ReparamError(
+                        f"the loss became {value} at step {first + offset}: turn {turn!r}, term {term!r}. "
+                        "Lower the learning rate, or look at that batch; the last good checkpoint is kept."
+                    )
+
+    def check_weights(self) -> None:
+        """Raises ReparamError naming the first weight that is not finite."""
+        for name, p in self.model.named_parameters():
+            if not torch.isfinite(p).all():
+                raise ReparamError(
+                    f"the weights {name} became infinite or no number by step {self.step}. "
+                    "Lower the learning rate; the last good checkpoint is kept."
+                )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What training holds besides the weights, by name: the optimisers' memories, the averaged weights."""
+        found = {
+            f"optimiser/{name}/{index}/{key}": value
+            for play in self.plays
+            for _, name, _, optimiser, _ in play.moves
+            for index, memory in optimiser.state_dict()["state"].items()
+            for key, value in memory.items()
+            if isinstance(value, Tensor)
+        }
+        return found | {f"average/{name}": t for name, t in (self.averaged or {}).items()}
+
+    def restore(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """Takes up what `tensors` gave at a step."""
+        self.step = step
+        for name, average in (self.averaged or {}).items():
+            average.copy_(tensors[f"average/{name}"])
+        for play in self.plays:
+            for _, name, _, optimiser, _ in play.moves:
+                memories: dict[int, dict[str, Tensor]] = {}
+                for key, value in tensors.items():
+                    if key.startswith(f"optimiser/{name}/"):
+                        index, field = key.removeprefix(f"optimiser/{name}/").split("/")
+                        memories.setdefault(int(index), {})[field] = value
+                groups = optimiser.state_dict()["param_groups"]
+                optimiser.load_state_dict({"state": memories, "param_groups": groups})
+
+
+def _weighted(means: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    parts = [means[name] if weight == 1 else weight * means[name] for name, weight in weights.items()]
+    return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+
+
