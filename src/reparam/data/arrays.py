@@ -51,8 +51,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray], name: str, where: str) -> Raw:
                 parts[split] = Part(x, arrays.get(f"y_{suffix}"))
     if "train" not in parts:
         raise ReparamError(
-            f"{where} holds {', '.join(f'`{k}`' for k in arrays) or 'nothing'}; it needs `x` (and perhaps `y`), "
-            "or `x_train`, `x_test` and perhaps `x_validation`, `y_train` …"
+            f"{where} holds {', '.join(f'`{k}`' for k in arrays) or 'nothing'}; "
+            "it needs `x` (and perhaps `y`), or `x_train`, `x_test` and perhaps `x_validation`, `y_train` …"
         )
     return Raw(name, where, parts)
 

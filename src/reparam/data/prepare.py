@@ -82,7 +82,7 @@ def uniforms(*seed: int) -> np.random.Generator:
 
 
 def hold_out(xs: dict[str, np.ndarray], ys: dict[str, np.ndarray], seed: int, where: str) -> None:
-    """Fill in the missing validation and test splits, in place: each takes a seeded tenth of the train rows."""
+    """Fill in the missing validation and test splits, in place: each takes a seeded tenth of train."""
     missing = [name for name in SPLITS[1:] if name not in xs]
     n = len(xs["train"])
     if missing and n < 10:
@@ -123,7 +123,8 @@ def index_labels(raw: Raw) -> tuple[dict[str, np.ndarray], tuple[str, ...] | Non
             if bad.any():
                 row = int(bad.argmax())
                 raise ReparamError(
-                    f"{at} are not whole numbers: row {row} holds {y[row]}; labels name classes."
+                    f"{at} are not whole numbers: row {row} holds {y[row]}; labels name classes, "
+                    "and a column that is none needs another name than label, y or class."
                 )
         if y.dtype.kind == "S":
             y = y.astype(str)
@@ -174,7 +175,7 @@ def standardised(xs: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tupl
     """Vectors (n, d) at mean 0 and standard deviation 1 on the train split; a constant column becomes 0."""
     train = xs["train"]
     mean, std = train.mean(0), train.std(0)
-    # Exactly constant, not merely narrow: a column in tiny units is no constant. (Its std may round off zero.)
+    # Exactly constant, not merely narrow: a column in tiny units is no constant.
     constant = train.max(0) == train.min(0)
     mean = np.where(constant, train[0], mean)
     std = np.where(constant, 1.0, std)

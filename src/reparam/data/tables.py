@@ -106,6 +106,8 @@ def _numbers_or_strings(column: np.ndarray, where: str) -> np.ndarray:
         column = column if missing.any() else column.astype(str)
     else:
         missing = np.char.strip(column) == "" if column.dtype.kind == "U" else np.zeros(len(column), bool)
+    if column.dtype.kind == "U":
+        column = np.char.strip(column)
     if missing.any():
         raise ReparamError(f"{where}: row {int(missing.argmax())} (from 0) has no label; give every row one.")
     numbers = _numbers(column)

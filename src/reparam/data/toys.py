@@ -15,7 +15,8 @@ def gaussians25() -> Raw:
 
 
 def gaussians8() -> Raw:
-    """Eight modes on a ring of radius 2, σ = 0.02 (Metz et al. 2017, arXiv:1611.02163, §3.1). The label is the mode."""
+    """Eight modes on a ring of radius 2, σ = 0.02 (Metz et al. 2017, arXiv:1611.02163, §3.1).
+    The label is the mode."""
     angle = np.arange(8) * np.pi / 4
     return _mixture("8gaussians", 2 * np.stack([np.cos(angle), np.sin(angle)], 1), 0.02)
 
