@@ -1,4 +1,4 @@
-"""Unbiased squared maximum mean discrepancy: Gretton et al. 2012, eq. 3; kernels of Tolstikhin et al. 2018."""
+"""Unbiased squared maximum mean discrepancy (Gretton et al. 2012), kernels of Tolstikhin et al. 2018."""
 
 from collections.abc import Callable
 from typing import NamedTuple
