@@ -103,7 +103,7 @@ class Model(nn.Module):
         """Every source of randomness of the model. Each is drawn once a step."""
         raise NotImplementedError
 
-    def sample(self, **noise: Tensor) -> Tensor:
+    def sample(self, *args: Any, **noise: Any) -> Tensor:
         """Data made from the sources that the keyword-only arguments name."""
         raise NotImplementedError
 

@@ -324,10 +324,7 @@ class Streams:
 
     def _pinned(self, name: str, source: Source, n: int) -> Tensor:
         value = torch.tensor(self.control.pin[name], device=self.device)
-        if isinstance(source, (Categorical, Permutation)):
-            value = value.long()
-        else:
-            value = value.float()
+        value = value.long() if isinstance(source, Categorical | Permutation) else value.float()
         shape = source.shape if source.shared else (n, *source.shape)
         try:
             return value.expand(shape)

@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from reparam import models as models_package
-from reparam import recipes as recipes_package
 from reparam.errors import ReparamError, unknown
 from reparam.model import Model
 from reparam.optimisers import Optimiser
@@ -48,7 +46,7 @@ def models() -> dict[str, type[Model]]:
     """Every system by its name."""
     found = {
         cls.name: cls
-        for module in _modules(models_package)
+        for module in _modules("reparam.models")
         for _, cls in inspect.getmembers(module, inspect.isclass)
         if issubclass(cls, Model) and cls.__module__ == module.__name__ and "name" in vars(cls)
     }
@@ -60,7 +58,7 @@ def recipes() -> dict[str, RecipeMaker]:
     """Every recipe by its name; a model's own recipe has the model's name."""
     found = {
         name.replace("_", "-"): function
-        for module in _modules(recipes_package)
+        for module in _modules("reparam.recipes")
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
         and inspect.signature(function).return_annotation is Recipe
@@ -100,6 +98,7 @@ def validated(name: str, given: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _modules(package: ModuleType) -> Iterator[ModuleType]:
+def _modules(name: str) -> Iterator[ModuleType]:
+    package = importlib.import_module(name)
     for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         yield importlib.import_module(info.name)

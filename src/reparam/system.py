@@ -1,4 +1,4 @@
-"""A model in a user's hands: sampled, asked for codes, saved and loaded, without a word of noise or devices."""
+"""A model in a user's hands: sampled, asked for codes, saved and loaded."""
 
 import json
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ class System:
         freeze: tuple[str, ...] = (),
         pin: Mapping[str, float | list[float]] | None = None,
     ) -> Tensor:
-        """n samples: (n, *shape). A frozen source has one draw for all of them, a pinned one is a constant."""
+        """n samples: (n, *shape). A frozen source has one draw for all, a pinned one is a constant."""
         noise = self.draw(asks(self.model.sample).noise, n, Control(seed, {}, freeze, pin or {}))
         return self._chunked(lambda **part: self.model.sample(**part), n, **noise)
 
@@ -111,7 +111,7 @@ class System:
 
     @torch.inference_mode()
     def score(self, x: Tensor, seed: int = 0) -> Tensor:
-        """The model's own score of each example, larger for more typical ones: (n,). Its docstring says which."""
+        """The model's own score of each example, larger for more typical ones: (n,)."""
         score = self._ability("score", "score")
         noise = self.draw(asks(score).noise, len(x), Control(seed))
         return self._chunked(score, len(x), x=self._checked(x), **noise)
@@ -155,7 +155,7 @@ class System:
     def _checked(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.data.shape:
             raise ReparamError(
-                f"{self.name} was built for data of shape {self.data.shape}, and this is {tuple(x.shape[1:])}."
+                f"{self.name} was built for data of shape {self.data.shape}; this is {tuple(x.shape[1:])}."
             )
         return x.to(self.device)
 
@@ -197,7 +197,7 @@ def _build(
 def load(folder: str | Path, device: str = "cpu", *, averaged: bool = True, **networks: nn.Module) -> System:
     """The system of a run or of `save`, with the weights of its newest whole checkpoint.
 
-    networks given to `build` must be given again. averaged takes the averaged weights where the run kept them.
+    Networks given to `build` must be given again. `averaged` takes the averaged weights of a run that kept them.
     Raises ReparamError if the folder holds none, or does not fit the networks.
     """
     folder = Path(folder)
@@ -206,7 +206,9 @@ def load(folder: str | Path, device: str = "cpu", *, averaged: bool = True, **ne
     weights = dict(read.files["weights"])
     if averaged:
         training = read.files.get("training", {})
-        weights |= {key.removeprefix("average/"): t for key, t in training.items() if key.startswith("average/")}
+        weights |= {
+            key.removeprefix("average/"): t for key, t in training.items() if key.startswith("average/")
+        }
     restore(system.model, weights)
     system.model.to(device)
     return system
@@ -228,7 +230,9 @@ def described(folder: Path, **networks: nn.Module) -> System:
     except (ValueError, KeyError, TypeError) as error:
         raise ReparamError(f"{path} is damaged: {error!r}.") from None
     if missing:
-        raise ReparamError(f"this {name} was built with networks of yours; give {', '.join(sorted(missing))}=….")
+        raise ReparamError(
+            f"this {name} was built with networks of yours; give {', '.join(sorted(missing))}=…."
+        )
     return _build(name, DataFacts(**facts_), spec, settings | networks, about["seed"])
 
 
@@ -245,5 +249,3 @@ def write_json(path: Path, content: Any) -> None:
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(content, indent=1, ensure_ascii=False))
     draft.replace(path)
-
-

@@ -117,7 +117,8 @@ class Trainer:
                 means |= self._move(play, terms)
         if self.averaged is not None and self.average_decay is not None:
             own = [p.detach() for p in self.model.parameters()]
-            torch._foreach_lerp_(list(self.averaged.values()), own, 1 - self.average_decay)
+            for mean, p in zip(self.averaged.values(), own, strict=True):
+                mean.lerp_(p, 1 - self.average_decay)
         self.step += 1
         return means
 
@@ -153,9 +154,7 @@ class Trainer:
             objective = _weighted(means, {name: at(weight, self.step) for name, weight in weights.items()})
             # No player's gradient reaches another: only these parameters are differentiated for.
             gradients.append(
-                torch.autograd.grad(
-                    objective, parameters, retain_graph=k < len(moves) - 1, allow_unused=True
-                )
+                torch.autograd.grad(objective, parameters, retain_graph=k < len(moves) - 1, allow_unused=True)
             )
         self.engine.average(g for each in gradients for g in each)
         for (_, _, parameters, optimiser, rule), each in zip(moves, gradients, strict=True):
@@ -239,5 +238,3 @@ class Trainer:
 def _weighted(means: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     parts = [means[name] if weight == 1 else weight * means[name] for name, weight in weights.items()]
     return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
-
-

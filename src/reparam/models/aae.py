@@ -79,7 +79,7 @@ class AAE(Model):
     def noise(self) -> dict[str, Source]:
         return {
             "eps": self.posterior,  # posterior: none for a deterministic encoder
-            "prior": self.prior,  # the codes that the aggregated posterior is held against, and those of samples
+            "prior": self.prior,  # what the codes are held against, and the codes of samples
         }
 
     def sample(self, *, prior: Tensor) -> Tensor:

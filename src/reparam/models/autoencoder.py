@@ -11,7 +11,9 @@ class Autoencoder(Model):
     """x ─encoder→ code ─decoder→ x̂"""
 
     name = "autoencoder"
-    paper = "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, Science 313"
+    paper = (
+        "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, Science 313"
+    )
 
     # Structure and training flow
 

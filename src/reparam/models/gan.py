@@ -17,7 +17,12 @@ class GAN(Model):
     # Structure and training flow
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, latent: int, *, game: Adversarial = NON_SATURATING
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent: int,
+        *,
+        game: Adversarial = NON_SATURATING,
     ) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, discriminator

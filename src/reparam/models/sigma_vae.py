@@ -13,7 +13,7 @@ from reparam.noise import Normal, Source
 
 
 class SigmaVAE(Model):
-    """x ─encoder→ q(z|x) ─eps→ z ─decoder→ mean;  p(x|z) = N(mean, σ²), σ² = the batch's mean squared error"""
+    """x ─encoder→ q(z|x) ─eps→ z ─decoder→ x̂;  p(x|z) = N(x̂, σ²), σ² = the batch's mean squared error"""
 
     name = "sigma-vae"
     paper = "Rybkin, Daniilidis & Levine 2021, Simple and Effective VAE Training, arXiv:2006.13202"

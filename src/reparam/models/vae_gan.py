@@ -15,7 +15,9 @@ class VAEGAN(Model):
     """x ─encoder→ q(z|x) ─eps→ z ─decoder→ x̂;  z_prior ─decoder→ x̃;  discriminator: x, or x̂ or x̃?"""
 
     name = "vae-gan"
-    paper = "Larsen et al. 2016, Autoencoding beyond pixels using a learned similarity metric, arXiv:1512.09300"
+    paper = (
+        "Larsen et al. 2016, Autoencoding beyond pixels using a learned similarity metric, arXiv:1512.09300"
+    )
 
     # Structure and training flow
 
@@ -40,7 +42,9 @@ class VAEGAN(Model):
             Turn(
                 Move(self.encoder, weights={"rate": 1.0, "likeness": 1.0}),
                 Move(self.decoder, weights=decoder, when=self.decoder_may_move),
-                Move(self.discriminator, weights={"real": 1.0, **adversarial}, when=self.discriminator_may_move),
+                Move(
+                    self.discriminator, weights={"real": 1.0, **adversarial}, when=self.discriminator_may_move
+                ),
                 lowers=self.likeness_and_game,
             )
         ]

@@ -17,7 +17,13 @@ class WGANGP(Model):
     # Structure and training flow
 
     def __init__(
-        self, generator: nn.Module, critic: nn.Module, latent: int, *, penalty: float = 10.0, critic_steps: int = 5
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        latent: int,
+        *,
+        penalty: float = 10.0,
+        critic_steps: int = 5,
     ) -> None:
         super().__init__()
         self.generator, self.critic = generator, critic
@@ -70,7 +76,9 @@ class WGANGP(Model):
 
     def noise(self) -> dict[str, Source]:
         return {
-            "z_fake": Normal((self.latent,)),  # the fakes that the critic learns from, fresh each of its steps
+            "z_fake": Normal(
+                (self.latent,)
+            ),  # the fakes that the critic learns from, fresh each of its steps
             "between": Uniform(),  # one per example: where on the line from x to its fake the slope is held
             "z": Normal((self.latent,)),  # the generator's own draw, and that of samples
         }

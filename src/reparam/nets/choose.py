@@ -15,7 +15,9 @@ Network = Literal["auto", "mlp", "conv", "residual"]
 """`auto` takes convolutions for images of at least 8 × 8 and fully connected layers for all else."""
 
 
-def body(shape: Shape, network: Network, width: int, *, normalise: bool = True, slope: float = 0.0) -> heads.Body:
+def body(
+    shape: Shape, network: Network, width: int, *, normalise: bool = True, slope: float = 0.0
+) -> heads.Body:
     """A network (n, *shape) → (n, features).
 
     width is the hidden units of fully connected layers, or 8 × the channels of the first stage.

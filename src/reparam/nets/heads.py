@@ -11,7 +11,6 @@ from reparam.distributions import (
     ContinuousBernoulli,
     Delta,
     DiscretisedLogistic,
-    Distribution,
     Gaussian,
     Judgement,
 )
@@ -143,7 +142,9 @@ class Judge(nn.Module):
     def __init__(self, body: nn.Module, features: int, hidden: int = 256) -> None:
         super().__init__()
         self.body = body
-        self.judge = nn.Sequential(nn.LeakyReLU(0.2), nn.Linear(features, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
+        self.judge = nn.Sequential(
+            nn.LeakyReLU(0.2), nn.Linear(features, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1)
+        )
 
     def forward(self, x: Tensor) -> Judgement:
         features = exact(self.body(x))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -13,7 +14,7 @@ Activation = Callable[[], nn.Module]
 def mlp(sizes: Sequence[int], activation: Activation = nn.ReLU) -> nn.Sequential:
     """Linear layers of the given sizes, each followed by the activation: (n, sizes[0]) → (n, sizes[-1])."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers)
 

@@ -10,7 +10,7 @@ from reparam.noise import Shape
 
 
 class Block(nn.Module):
-    """Pre-activation residual block, (n, before, h, w) → (n, after, h, w); He et al. 2016, arXiv:1603.05027."""
+    """Pre-activation residual block (He et al. 2016, arXiv:1603.05027): (n, before, h, w) → (n, after, h, w)."""
 
     def __init__(self, before: int, after: int, *, normalise: bool = True) -> None:
         super().__init__()

@@ -38,7 +38,9 @@ def aae(
     model = AAE(
         encoder or choose.encoder(data.shape, latent, network, width, stochastic=stochastic),
         decoder
-        or nn.Sequential(choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)),
+        or nn.Sequential(
+            choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
+        ),
         discriminator or choose.discriminator((latent,), "mlp", width),
         law,
         Normal((latent,)) if stochastic else None,

@@ -12,7 +12,9 @@ from reparam.nets.choose import Network
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
 
-Likelihood = Literal["auto", "bernoulli", "gaussian", "learned-gaussian", "continuous-bernoulli", "discretised-logistic"]
+Likelihood = Literal[
+    "auto", "bernoulli", "gaussian", "learned-gaussian", "continuous-bernoulli", "discretised-logistic"
+]
 
 
 def noise_of(likelihood: Likelihood, std: float, data: DataFacts) -> nn.Module:
@@ -90,7 +92,9 @@ def sigma_vae(
     return Recipe(SigmaVAE(encoder, decoder, latent, beta=beta), {"default": Adam(lr)})
 
 
-def faces(data: DataFacts, *, latent: int = 64, std: float = 0.1, width: int = 512, lr: float = 1e-3) -> Recipe:
+def faces(
+    data: DataFacts, *, latent: int = 64, std: float = 0.1, width: int = 512, lr: float = 1e-3
+) -> Recipe:
     """Character faces in colour at 64 × 64: a deep convolutional VAE with a fixed σ.
 
     After the anime-face VAE of Ga Wu (latent 64, σ = 0.1, batch 64), with group in the place of batch
@@ -100,6 +104,7 @@ def faces(data: DataFacts, *, latent: int = 64, std: float = 0.1, width: int = 5
         raise ReparamError(f"the faces recipe is for images, and {data.name} holds {data.kind}s; take vae.")
     encoder = choose.encoder(data.shape, latent, "conv", width)
     decoder = nn.Sequential(
-        choose.generator(latent, data.shape, "conv", width), heads.FixedGaussianNoise(std, data.levels != "real")
+        choose.generator(latent, data.shape, "conv", width),
+        heads.FixedGaussianNoise(std, data.levels != "real"),
     )
     return Recipe(VAE(encoder, decoder, latent), {"default": Adam(lr)}, batch_size=64, steps=20_000)
