@@ -35,8 +35,8 @@ def decode(image: Image.Image, size: int | None = None) -> np.ndarray:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-    if size is not None and image.size != (size, size):
-        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    if size is not None:
+        image = _square(image, size)
     pixels = np.asarray(image)
     if pixels.ndim == 2:
         return pixels[..., None]
@@ -48,11 +48,16 @@ def fit(x: np.ndarray, size: int) -> np.ndarray:
     """Images (n, c, h, w) uint8 as (n, c, size, size), by `decode`'s crop and resize."""
     if x.shape[2:] == (size, size):
         return x
-    channels = [
-        np.asarray(ImageOps.fit(Image.fromarray(c), (size, size), Image.Resampling.LANCZOS))
-        for c in x.reshape(-1, *x.shape[2:])
-    ]
+    channels = [np.asarray(_square(Image.fromarray(c), size)) for c in x.reshape(-1, *x.shape[2:])]
     return np.stack(channels).reshape(*x.shape[:2], size, size)
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    # Cropped first: a resize with a box, as ImageOps.fit does it, lets in pixels from outside the box.
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    image = image.crop((left, top, left + side, top + side))
+    return image if side == size else image.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def channels_of(pictures: Iterable[np.ndarray]) -> int:
