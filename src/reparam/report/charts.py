@@ -38,7 +38,8 @@ def _chart(
     finite = values[np.isfinite(values)]
     title = escape(term)
     if len(finite) == 0:
-        return f'<figure class="chart"><figcaption>{title}</figcaption><p class="quiet">never finite</p></figure>'
+        never = '<p class="quiet">never finite</p>'
+        return f'<figure class="chart"><figcaption><b>{title}</b></figcaption>{never}</figure>'
     smooth, keep = _running_mean(values), _thin(values)
     low, high = _range(finite)
     last = number(float(smooth[np.isfinite(smooth)][-1]))
@@ -60,7 +61,7 @@ def _chart(
         "range": [low, high],
         "plot": [LEFT, RIGHT, TOP, BOTTOM],
     }
-    said = f"{model}, {term}: from {number(float(finite[0]))} to {last} (running mean) at step {number(steps[-1])}"
+    said = f"{model}, {term}: from {number(float(finite[0]))} to {last} at step {number(steps[-1])}"
     return (
         f'<figure class="chart"><figcaption><b>{title}</b> <output>{last}</output></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(said)}" '

@@ -10,22 +10,22 @@ from string import Template
 from reparam.report import cards, charts
 from reparam.report.files import write_atomic
 from reparam.report.schema import MeasureRecord, Report
-from reparam.report.summary import BETTER, QUESTIONS, Cell, Row, Verdict, sentence, table, verdicts
+from reparam.report.summary import BETTER, QUESTIONS, Cell, Row, Verdict, caveats, table, verdicts
 
 # kind of picture -> heading, what is to be seen, alternative text
 GALLERIES = {
-    "samples": ("Samples", "What each model makes when asked for something new.", "Samples from {}"),
+    "samples": ("Samples", "What each model makes when asked for something new.", "Samples from"),
     "reconstructions": (
         "Reconstructions",
         "Each original above what the model gives back of it.",
-        "Originals above their reconstructions by {}",
+        "Originals above their reconstructions by",
     ),
     "interpolation": (
         "Interpolations",
         "Straight walks between two codes, decoded on the way.",
-        "Latent interpolations by {}",
+        "Latent interpolations by",
     ),
-    "latent": ("Latent plane", "Where the data's codes lie.", "Latent codes of the data under {}"),
+    "latent": ("Latent plane", "Where the data's codes lie.", "Latent codes of the data under"),
 }
 MARKS = {
     "best": ('<span class="mark" title="best: its interval overlaps no other">●</span>', "best"),
@@ -51,7 +51,7 @@ def render(report: Report, directory: Path | str) -> str:
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         facts=_facts(report),
-        answer=escape(sentence(report)),
+        answer=_answer(report),
         table=_comparison(report),
         methods=_methods(report),
         galleries=_galleries(report, Path(directory)),
@@ -74,6 +74,17 @@ def _facts(report: Report) -> str:
     return "".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts.items())
 
 
+def _answer(report: Report) -> str:
+    """The summary's sentence, its winners in bold and its caveats smaller."""
+    won = [
+        f"{escape(answer.words.winner)}: <b>{escape(answer.row.winners)}</b>{escape(answer.row.proviso)}"
+        for answer in verdicts(report)
+        if answer.row.leaders
+    ]
+    lead = f'<p class="answer">{"; ".join(won)}.</p>' if won else ""
+    return f'{lead} <p class="caveats">{escape(" ".join(caveats(report)))}</p>'
+
+
 def _comparison(report: Report) -> str:
     head = "".join(
         f'<th scope="col"><a href="#model-{i}">{escape(entry.name)}</a></th>'
@@ -90,7 +101,8 @@ def _comparison(report: Report) -> str:
                 f"{''.join(_row(row) for row in group)}</tbody>"
             )
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Comparison"><table class="measures">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Comparison">'
+        f'<table class="measures" style="--models:{max(len(report.entries), 1)}">'
         '<caption class="hidden">Measures of every model, grouped by question</caption>'
         f'<thead><tr><th scope="col">measure</th>{head}</tr></thead>{groups}</table></div>'
     )
@@ -101,7 +113,7 @@ def _group_head(verdict: Verdict | None, question: str, models: int) -> str:
     if verdict is None or models < 2:
         return asked
     said = f"{verdict.words.winner}: {verdict.row.verdict}" if verdict.row.leaders else verdict.row.verdict
-    others = "".join(f"; by {row.label}: {row.winners}" for row in verdict.dissent)
+    others = "".join(f"; by {row.label}: {row.winners}{row.proviso}" for row in verdict.dissent)
     return f'{asked} <span class="verdict">{escape(said + others)}</span>'
 
 
@@ -152,7 +164,7 @@ def _whisker(cell: Cell, scale: tuple[float, float] | None) -> str:
 
 
 def _methods(report: Report) -> str:
-    """How each measure was got, and why a model lacks it: what the cells' tooltips say, for who has no mouse."""
+    """How each measure was got, and why a model lacks it: what the tooltips say, for all."""
     items = ""
     for row in table(report):
         whole = next((cell.record for cell in row.cells if cell.record and cell.has_value), None)
@@ -170,16 +182,14 @@ def _galleries(report: Report, directory: Path) -> str:
 
 
 def _gallery(report: Report, kind: str, directory: Path) -> str:
-    heading, seen, alternative = GALLERIES.get(
-        kind, (kind.replace("_", " ").capitalize(), "", kind + " of {}")
-    )
+    heading, seen, alternative = GALLERIES.get(kind, (kind.replace("_", " ").capitalize(), "", kind + " of"))
     having = [(entry.name, entry.pictures[kind]) for entry in report.entries if kind in entry.pictures]
     if not having:
         return ""
     missing = [entry.name for entry in report.entries if kind not in entry.pictures]
     if kind in report.data.pictures:
         having.insert(0, (f"data: {report.data.name}", report.data.pictures[kind]))
-    shown = "".join(_figure(name, path, alternative.format(name), directory) for name, path in having)
+    shown = "".join(_figure(name, path, f"{alternative} {name}", directory) for name, path in having)
     none = f" None for {escape(', '.join(missing))}." if missing else ""
     wide = " wide" if kind == "interpolation" else ""
     return (
@@ -205,7 +215,8 @@ def _figure(name: str, path: str, alternative: str, directory: Path) -> str:
 def _curves(report: Report) -> str:
     end = max((entry.curves.seconds[-1] for entry in report.entries if entry.curves.seconds), default=1.0)
     return "".join(
-        f"<h3>{escape(entry.name)} <small>{entry.cost.steps:,} steps in {entry.cost.seconds:,.1f} s</small></h3>"
+        f"<h3>{escape(entry.name)} "
+        f"<small>{entry.cost.steps:,} steps in {entry.cost.seconds:,.1f} s</small></h3>"
         f"{charts.charts(entry.name, entry.curves, end)}"
         for entry in report.entries
     )

@@ -55,7 +55,7 @@ def number(value: float | None, half_width: float | None = None) -> str:
     if value is None:
         return "—"
     if half_width:
-        decimals = 1 - math.floor(math.log10(half_width))
+        decimals = -math.floor(math.log10(half_width / 2) + 1e-9)
     elif float(value).is_integer():
         decimals = 0
     else:

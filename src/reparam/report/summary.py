@@ -1,6 +1,7 @@
 """Who is better, said no more firmly than the numbers allow: the sentence that answers, and the table."""
 
 from dataclasses import dataclass
+from statistics import median_low
 from typing import NamedTuple
 
 from rich.table import Table
@@ -37,35 +38,35 @@ BETTER: dict[Better, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One model's value of one measure, ready to show; ``how`` says how it was got, or why it is missing."""
+    """One model's value of one measure; ``half`` is the half-width that sets its row's decimals."""
 
     entry: str
     record: MeasureRecord | None
     mark: Mark = ""
+    half: float | None = None
 
     @property
     def text(self) -> str:
         """The value, with the decimals its interval deserves."""
-        return number(self.record.value, self._half) if self.record else "—"
+        return number(self.record.value, self.half) if self.record else "—"
 
     @property
     def interval(self) -> str:
         """The 95 % interval; empty where there is none, or the value is exact."""
         ends = self.record.interval if self.record else None
-        return f"{number(ends[0], self._half)} – {number(ends[1], self._half)}" if ends and self._half else ""
+        if ends is None or ends[0] == ends[1]:
+            return ""
+        return f"{number(ends[0], self.half)} – {number(ends[1], self.half)}"
 
     @property
     def how(self) -> str:
+        """How the value was got, or why there is none."""
         return self.record.how if self.record else "not measured for this model"
 
     @property
     def has_value(self) -> bool:
+        """Whether there is a value at all."""
         return self.record is not None and self.record.value is not None
-
-    @property
-    def _half(self) -> float | None:
-        ends = self.record.interval if self.record else None
-        return (ends[1] - ends[0]) / 2 if ends else None
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,21 @@ class Row:
 
     @property
     def winners(self) -> str:
-        """The leaders in words: tied or not, and of how many."""
-        tied = " (tied)" if len(self.leaders) > 1 else ""
-        partial = f" (of the {self.measured} that have it)" if self.measured < len(self.cells) else ""
-        return join(self.leaders) + tied + partial
+        """The leaders in words."""
+        return join(self.leaders)
+
+    @property
+    def proviso(self) -> str:
+        """Whether the leaders are tied, and among how many, where not all have the measure."""
+        tied = ["tied"] if len(self.leaders) > 1 else []
+        partial = [f"of the {self.measured} that have it"] if self.measured < len(self.cells) else []
+        return f" ({', '.join(tied + partial)})" if tied or partial else ""
 
     @property
     def verdict(self) -> str:
         """Who leads, or why nobody does."""
         if self.leaders:
-            return self.winners
+            return self.winners + self.proviso
         if self.measured < 2:
             return "not compared: fewer than two models have it"
         return "too close to call: 95 % intervals overlap" if self.rankable else "not ranked: no interval"
@@ -133,7 +139,9 @@ def table(report: Report) -> list[Row]:
     names = [entry.name for entry in report.entries]
     measured = {key for entry in report.entries for key in entry.measures}
     rows = [
-        _row(key, names, records, key in _FACTS and key not in measured) for key, records in found.items()
+        _row(key, names, records, fact=key in _FACTS and key not in measured)
+        for key, records in found.items()
+        if key in measured or any(record.value is not None for record in records.values())
     ]
     order = list(QUESTIONS)
     return sorted(rows, key=lambda row: order.index(row.question))
@@ -156,20 +164,27 @@ def verdicts(report: Report) -> list[Verdict]:
 
 
 def sentence(report: Report) -> str:
-    """The sentence that answers: who leads in what, and what the numbers cannot tell apart."""
+    """The sentence that answers: who leads in what; then what the numbers cannot tell apart."""
+    won = "; ".join(
+        f"{v.words.winner}: {v.row.winners}{v.row.proviso}" for v in verdicts(report) if v.row.leaders
+    )
+    return " ".join([*([f"{won[0].upper()}{won[1:]}."] if won else []), *caveats(report)])
+
+
+def caveats(report: Report) -> list[str]:
+    """The sentences after the first: what is too close to call, what is not ranked, what is not compared."""
     if len(report.entries) < 2:
-        return "One model alone: nothing to compare it with."
+        return ["One model alone: nothing to compare it with."]
     answers = verdicts(report)
-    open_ones = [answer for answer in answers if not answer.row.leaders]
-    won = [f"{answer.words.winner}: {answer.row.winners}" for answer in answers if answer.row.leaders]
-    close = [answer.words.matter for answer in open_ones if answer.row.rankable]
-    blind = [a.words.matter for a in open_ones if not a.row.rankable and a.row.measured > 1]
-    alone = [answer.words.matter for answer in open_ones if answer.row.measured < 2]
-    parts = ["; ".join(won) if won else "by these numbers no model can be told from another"]
-    parts += [f"too close to call (95 % intervals overlap): {join(close)}"] if close else []
-    parts += [f"not ranked (no interval): {join(blind)}"] if blind else []
-    parts += [f"not compared (fewer than two models have it): {join(alone)}"] if alone else []
-    return " ".join(part[0].upper() + part[1:] + "." for part in parts)
+    unsettled = [answer for answer in answers if not answer.row.leaders]
+    close = [answer.words.matter for answer in unsettled if answer.row.rankable]
+    blind = [a.words.matter for a in unsettled if not a.row.rankable and a.row.measured > 1]
+    alone = [answer.words.matter for answer in unsettled if answer.row.measured < 2]
+    parts = ["By these numbers no model can be told from another."] if len(unsettled) == len(answers) else []
+    parts += [f"Too close to call (95 % intervals overlap): {join(close)}."] if close else []
+    parts += [f"Not ranked (no interval): {join(blind)}."] if blind else []
+    parts += [f"Not compared (fewer than two models have it): {join(alone)}."] if alone else []
+    return parts
 
 
 def terminal_table(report: Report) -> Table:
@@ -241,7 +256,10 @@ def _bill(cost: Cost) -> dict[str, MeasureRecord]:
 def _row(key: str, names: list[str], records: dict[str, MeasureRecord], fact: bool) -> Row:
     first = next(iter(records.values()))
     marks = leaders([None if fact else records.get(name) for name in names])
-    cells = [Cell(name, records.get(name), mark) for name, mark in zip(names, marks, strict=True)]
+    ends = [record.interval for record in records.values() if record.interval]
+    halves = [(high - low) / 2 for low, high in ends if high > low]
+    half = median_low(halves) if halves else None
+    cells = [Cell(name, records.get(name), mark, half) for name, mark in zip(names, marks, strict=True)]
     return Row(key, first.question, first.label, first.unit, None if fact else first.better, cells)
 
 
