@@ -598,6 +598,10 @@ def test_bad_options() -> None:
         load("digits", binarise="dynamc")  # type: ignore[arg-type]
     with pytest.raises(ReparamError, match="at least 1"):
         load("digits", size=0)
+    with pytest.raises(ReparamError, match="must not be negative"):
+        load("25gaussians", seed=-1)
+    with pytest.raises(ReparamError, match="did you mean 'binarise'"):
+        load({"spec": "digits", "binarize": "static"})
     for option in ({"binarise": "static"}, {"size": 8}, {"mirror": True}):
         with pytest.raises(ReparamError, match="for images only"):
             load("25gaussians", **option)

@@ -66,11 +66,17 @@ def load(
     if isinstance(spec, Data) or (isinstance(spec, dict) and "spec" in spec):
         if changed := [k for k, v in options.items() if v != (load.__kwdefaults__ or {})[k]]:
             raise ReparamError(f"{changed[0]} cannot be changed on data already specified; load it anew.")
-        return spec if isinstance(spec, Data) else load(**spec)
+        if isinstance(spec, Data):
+            return spec
+        if strange := [k for k in spec if k not in ("spec", *options)]:
+            raise unknown("option of load", strange[0], options)
+        return load(**spec)
     if binarise not in typing.get_args(Binarise):
         raise unknown("binarise", binarise, typing.get_args(Binarise))
     if size is not None and size < 1:
         raise ReparamError(f"size={size}: it is the side of the pictures in pixels, at least 1.")
+    if seed < 0:
+        raise ReparamError(f"seed={seed}: it must not be negative.")
     raw, address = _read(spec, size, skip_bad)
     return prepare(raw, {"spec": address, **options})
 
