@@ -17,6 +17,7 @@ from reparam.errors import ReparamError
 from reparam.report import page, pictures, schema, summary
 from reparam.report.ranking import join, leaders, number
 from reparam.report.schema import Entry, MeasureRecord, Report
+from reparam.report.ticks import short, ticks
 
 MODELS = ("VAE", "GAN", "AAE", "VAE-GAN")
 VOID = {"meta", "img", "input", "br", "link", "hr"}
@@ -563,3 +564,9 @@ def test_save_is_whole_or_not_at_all(tmp_path: Path) -> None:
         pictures.save(Broken(), path)
     assert path.read_bytes() == before
     assert [found.name for found in path.parent.iterdir()] == ["a.png"]
+
+
+def test_ticks() -> None:
+    assert ticks(0, 59.96, 4) == [0, 20, 40, 60]
+    assert ticks(-0.13, 0.21, 4) == [-0.1, 0, 0.1, 0.2]
+    assert [short(tick) for tick in (-0.5, 20_000, 3e6)] == ["−0.5", "20k", "3M"]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from reparam.report.ranking import number
 from reparam.report.schema import Curves
+from reparam.report.ticks import short, ticks
 
 WIDTH, HEIGHT = 300, 140
 LEFT, RIGHT, TOP, BOTTOM = 44, 292, 8, 118
@@ -122,35 +123,19 @@ def _path(shares: Values, values: Values, low: float, high: float) -> str:
     return "".join(parts)
 
 
-def _nice(low: float, high: float, about: int) -> list[float]:
-    """Round numbers between two ends, about so many."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.999)
-    return [round(k * step, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
 def _ticks_x(end: float, unit: str) -> str:
     marks = []
-    for tick in _nice(0, end, 4):
+    for tick in ticks(0, end, 4):
         x = LEFT + tick / end * (RIGHT - LEFT)
         anchor = "end" if x > RIGHT - 12 else "middle"
-        marks.append(
-            f'<text x="{x:.1f}" y="{BOTTOM + 15}" text-anchor="{anchor}">{_short(tick)}{unit}</text>'
-        )
+        marks.append(f'<text x="{x:.1f}" y="{BOTTOM + 15}" text-anchor="{anchor}">{short(tick)}{unit}</text>')
     return "".join(marks)
 
 
 def _ticks_y(low: float, high: float) -> str:
     marks = []
-    for tick in _nice(low, high, 3):
+    for tick in ticks(low, high, 4):
         y = BOTTOM - (tick - low) / (high - low) * (BOTTOM - TOP)
         marks.append(f'<line x1="{LEFT}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        marks.append(f'<text x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_short(tick)}</text>')
+        marks.append(f'<text x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{short(tick)}</text>')
     return "".join(marks)
-
-
-def _short(tick: float) -> str:
-    if abs(tick) >= 1e6:
-        return f"{tick / 1e6:g}M".replace("-", "−")
-    return (f"{tick / 1e3:g}k" if abs(tick) >= 1e4 else f"{tick:g}").replace("-", "−")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.report.files import write_atomic
+from reparam.report.ticks import short, ticks
 
 # Petroff (2021), "Accessible color sequences for data visualization": ten for every colour vision.
 PALETTE = (
@@ -105,7 +106,7 @@ def scatter(
         return np.stack([across, box[3] - (xy[:, 1] - bottom) / (top - bottom) * (box[3] - box[1])], axis=1)
 
     radius = over * float(np.clip(90 / np.sqrt(max(len(cloud), 1)), 1.1, 4))
-    _dots(image, place(below), [(*INK[:3], 70)] * len(below), 0.8 * radius, box)
+    _dots(image, place(below), [(*INK[:3], 110)] * len(below), 0.8 * radius, box)
     seen = _dots(image, place(cloud), [(*PALETTE[k % 10], 190) for k in colours], radius, box)
     image = image.resize((image.width // over, image.height // over), Image.Resampling.LANCZOS)
     frame = (box[0] // over, box[1] // over, box[2] // over, box[3] // over)
@@ -210,17 +211,22 @@ def _dots(
     return count
 
 
-def _axes(
+def _axes(  # the font Pillow brings has no minus sign, only a hyphen
     image: Image.Image, frame: tuple[int, ...], limits: tuple[float, float, float, float], missing: int
 ) -> None:
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=11)
     left, top, right, bottom = frame
     draw.rectangle((left, top, right, bottom), outline=(*INK[:3], 110))
-    for share in (0.0, 0.5, 1.0):
-        x, y = left + share * (right - left), bottom - share * (bottom - top)
-        across, up = (limits[i] + share * (limits[i + 1] - limits[i]) for i in (0, 2))
-        draw.text((x, bottom + 4), f"{across:.3g}", INK, font, anchor=("la", "ma", "ra")[round(2 * share)])
-        draw.text((left - 4, y), f"{up:.3g}", INK, font, anchor=("rs", "rm", "rt")[round(2 * share)])
+    for tick in ticks(limits[0], limits[1], 4):
+        x = left + (tick - limits[0]) / (limits[1] - limits[0]) * (right - left)
+        if left + 6 <= x <= right - 6:
+            draw.line((x, bottom, x, bottom + 3), INK)
+            draw.text((x, bottom + 5), short(tick).replace("−", "-"), INK, font, anchor="ma")
+    for tick in ticks(limits[2], limits[3], 4):
+        y = bottom - (tick - limits[2]) / (limits[3] - limits[2]) * (bottom - top)
+        if top + 6 <= y <= bottom - 6:
+            draw.line((left - 3, y, left, y), INK)
+            draw.text((left - 5, y), short(tick).replace("−", "-"), INK, font, anchor="rm")
     if missing:
         draw.text((left, bottom + 17), f"{missing} points outside or not finite", INK, font)
 

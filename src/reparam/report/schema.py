@@ -76,7 +76,7 @@ class TurnCard(_Strict):
     """One turn of the game."""
 
     name: str
-    repeats: int = Field(1, ge=1)
+    repeats: int = Field(default=1, ge=1)
     moves: list[Move]
 
 
@@ -220,7 +220,7 @@ class Machine(_Strict):
 class Report(_Strict):
     """A whole comparison."""
 
-    version: int = Field(VERSION, ge=1, le=VERSION)
+    version: int = Field(default=VERSION, ge=1, le=VERSION)
     title: str
     created: str
     data: DataInfo
