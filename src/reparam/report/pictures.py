@@ -211,9 +211,10 @@ def _dots(
     return count
 
 
-def _axes(  # the font Pillow brings has no minus sign, only a hyphen
+def _axes(
     image: Image.Image, frame: tuple[int, ...], limits: tuple[float, float, float, float], missing: int
 ) -> None:
+    """Frame and round ticks; with a hyphen for minus, which the font Pillow brings does not have."""
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=11)
     left, top, right, bottom = frame
     draw.rectangle((left, top, right, bottom), outline=(*INK[:3], 110))
