@@ -1,8 +1,9 @@
 """Checkpoints: safetensors and JSON, written whole or not at all.
 
 A checkpoint is a folder `checkpoints/000001000/` with `weights.safetensors`, `training.safetensors`
-and `checkpoint.json`, which holds the step and a digest of each file. It is written under another
-name, flushed to the disk and renamed; the last two are kept, so a damaged one has a predecessor.
+and `checkpoint.json`, which holds the step and a digest of each file and of itself. It is written
+under another name, flushed to the disk and renamed; the last two are kept, so a damaged one has a
+predecessor.
 """
 
 import contextlib
@@ -16,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -35,12 +36,14 @@ class Checkpoint:
     files: dict[str, dict[str, Tensor]]
 
 
-def save(folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]) -> Path:
+def save(
+    folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]
+) -> Path:
     """Writes a checkpoint atomically and drops all but the last two.
 
     Raises ReparamError if the disk refuses; nothing saved before is touched then.
     """
-    target, draft = folder / f"{step:09d}", folder / f".draft-{step:09d}"
+    target, draft = folder / f"{step:09d}", folder / ".draft"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
@@ -51,16 +54,16 @@ def save(folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], fac
             # A contiguous copy of its own for each: safetensors refuses views and shared memory.
             save_file({key: t.detach().cpu().contiguous().clone() for key, t in tensors.items()}, path)
             digests[path.name] = _digest(path)
-        (draft / "checkpoint.json").write_text(
-            json.dumps({"version": 1, "step": step, "digests": digests, "facts": dict(facts)}, indent=1)
-        )
+        content = {"version": 1, "step": step, "digests": digests, "facts": dict(facts)}
+        content["digest"] = _digest_of(content)
+        (draft / "checkpoint.json").write_text(json.dumps(content, indent=1))
         for path in (*draft.iterdir(), draft):
             _flush(path)
         if target.exists():  # a damaged one of the same step, which a resume fell back from
             shutil.rmtree(target)
         draft.rename(target)
         _flush(folder)
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):
             shutil.rmtree(draft)
         kept = ", ".join(str(s) for s in steps(folder)) or "none"
@@ -68,8 +71,10 @@ def save(folder: Path, step: int, files: Mapping[str, Mapping[str, Tensor]], fac
             f"could not write the checkpoint of step {step} to {folder}: {error}. "
             f"Checkpoints kept: {kept}. Make room, then `reparam resume`."
         ) from error
-    for old in steps(folder)[:-KEEP]:
-        shutil.rmtree(folder / f"{old:09d}")
+    # One of a later step can only be damaged: a resume passed over it, or this step would not be played.
+    kept = [known for known in steps(folder) if known <= step][-KEEP:]
+    for other in set(steps(folder)).difference(kept):
+        shutil.rmtree(folder / f"{other:09d}", ignore_errors=True)
     return target
 
 
@@ -82,9 +87,9 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Checkpoint:
     for step in reversed(found):
         try:
             return _read(folder / f"{step:09d}", device)
-        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             warnings.warn(
-                f"the checkpoint of step {step} in {folder} is damaged ({error}); going back to the one before.",
+                f"the checkpoint of step {step} in {folder} is damaged ({error}); trying the one before.",
                 stacklevel=2,
             )
     if found:
@@ -99,12 +104,18 @@ def steps(folder: Path) -> list[int]:
 
 def _read(path: Path, device: torch.device | str) -> Checkpoint:
     content = json.loads((path / "checkpoint.json").read_text())
+    if content.pop("digest") != _digest_of(content):
+        raise ValueError("checkpoint.json is not what was written")
     files = {}
     for name, digest in content["digests"].items():
         if _digest(path / name) != digest:
             raise ValueError(f"{name} is not what was written")
         files[name.removesuffix(".safetensors")] = load_file(path / name, device=str(device))
     return Checkpoint(content["step"], content["facts"], files)
+
+
+def _digest_of(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Devices, precision, processes and compilation, from outside: no model knows of any of them."""
 
+import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,10 +9,11 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from reparam.errors import ReparamError
-from reparam.model import Model, Terms, Turn
+from reparam.model import Model, Terms, Turn, player_names
 
 Precision = Literal["float32", "bf16", "float64"]
 
@@ -36,11 +38,24 @@ class Engine:
         chosen = _device(device, local)
         if world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+            atexit.register(stop)
         return cls(chosen, precision, compile, dist.get_rank() if world > 1 else 0, world)
 
     def place(self, model: Model) -> Model:
-        """The model on the device, in the precision of its weights (bf16 keeps them in float32)."""
-        return model.to(self.device, torch.float64 if self.precision == "float64" else torch.float32)
+        """The model on the device, in the precision of its weights (bf16 keeps them in float32).
+
+        Every process takes the first one's weights.
+        """
+        model.to(self.device, torch.float64 if self.precision == "float64" else torch.float32)
+        if self.world > 1:
+            for tensor in model.state_dict().values():
+                dist.broadcast(tensor, 0)
+        if self.precision == "bf16":
+            # Losses add thousands of terms, which bf16 rounds to three digits: only networks work in it.
+            for network in {*model.children(), *player_names(model).values()}:
+                if _widened not in network._forward_hooks.values():
+                    network.register_forward_hook(_widened)
+        return model
 
     def cast(self, x: Tensor) -> Tensor:
         """A field or a noise in the precision of the weights."""
@@ -67,7 +82,8 @@ class Engine:
         """
         if n % self.world:
             raise ReparamError(
-                f"a batch of {n} cannot be shared by {self.world} processes; make --batch-size a multiple of it."
+                f"a batch of {n} cannot be shared by {self.world} processes; "
+                f"make --batch-size a multiple of {self.world}."
             )
         return slice(self.rank * n // self.world, (self.rank + 1) * n // self.world)
 
@@ -75,7 +91,8 @@ class Engine:
         """Averages tensors over the processes, in place, in one message."""
         if self.world == 1:
             return
-        present = [t for t in tensors if t is not None]
+        if not (present := [t for t in tensors if t is not None]):
+            return
         flat = torch.cat([t.reshape(-1) for t in present])
         dist.all_reduce(flat)
         flat /= self.world
@@ -92,10 +109,27 @@ class Engine:
 
     @contextmanager
     def first(self) -> Iterator[bool]:
-        """Whether this is the process that writes; the others wait until it has."""
-        yield self.rank == 0
-        if self.world > 1:
-            dist.barrier()
+        """Whether this is the process that writes; the others wait until it has, and fail if it fails."""
+        failure = None
+        try:
+            yield self.rank == 0
+        except Exception as error:
+            failure = error
+        failed = self.agree(failure is not None)
+        if failure is not None:
+            raise failure
+        if failed:
+            raise ReparamError("the first process failed; its message says why.")
+
+
+def stop() -> None:
+    """Leaves the other processes, if there are any; done at exit by itself."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _widened(network: nn.Module, arguments: Any, output: Any) -> Any:
+    return tree_map(lambda t: t.float() if isinstance(t, Tensor) and t.dtype == torch.bfloat16 else t, output)
 
 
 def _device(name: str, local: int) -> torch.device:
@@ -103,15 +137,19 @@ def _device(name: str, local: int) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise ReparamError(f"{name!r} is no device; give auto, cpu, cuda or cuda:0.") from error
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ReparamError("no CUDA device is to be seen here; leave --device out, or say --device cpu.")
-        if device.index is None:
-            device = torch.device("cuda", local)
-        torch.cuda.set_device(device)
-    return device
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ReparamError(f"{name!r} is no device; give auto, cpu, cuda or cuda:0.")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ReparamError("no CUDA device is to be seen here; leave --device out, or say --device cpu.")
+    index, count = local if device.index is None else device.index, torch.cuda.device_count()
+    if index >= count:
+        raise ReparamError(f"there is no device cuda:{index}; {count} are to be seen here, from cuda:0 on.")
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
 
 
 def versions() -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """A run: a folder that a training writes to, and from which it goes on after any death.
 
-    RUN/system.json   what was built          RUN/run.json       how it is trained
-    RUN/log.jsonl     terms by step           RUN/checkpoints/   the last two
+RUN/system.json   what was built          RUN/run.json       how it is trained
+RUN/log.jsonl     terms by step           RUN/checkpoints/   the last two
 """
 
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +76,8 @@ def train(
 ) -> System:
     """Trains a system into a new folder, on the data it was built for unless other is given.
 
-    One of steps, epochs and budget (seconds) ends it; without any, the recipe's steps.
+    One of steps, epochs and budget (seconds) ends it; without any, the recipe's steps. Returns the system
+    as `load` would: with the averaged weights, where they were asked for.
 
     options are further fields of `RunSettings`: average, precision, compile, draw_on, checkpoint_every,
     checkpoint_seconds. Raises ReparamError if the folder holds a run already, if a setting is wrong,
@@ -87,32 +89,34 @@ def train(
         raise ReparamError("give one of steps, epochs and budget, not several.")
     if steps is epochs is budget is None:
         steps = system.recipe.steps
-    control = Control(system.seed if control is None else control) if not isinstance(control, Control) else control
-    try:
-        settings = RunSettings(
-            batch_size=batch_size or min(system.recipe.batch_size, len(data.train.x)),
-            steps=steps,
-            epochs=epochs,
-            budget=budget,
-            seed=control.seed,
-            seeds=dict(control.seeds),
-            freeze=control.freeze,
-            pin=dict(control.pin),
-            fingerprint=data.fingerprint,
-            **options,
-        )
-    except ValidationError as error:
-        raise ReparamError(_reasons(error)) from None
+    control = (
+        control if isinstance(control, Control) else Control(system.seed if control is None else control)
+    )
+    settings = _settings(
+        batch_size=batch_size or min(system.recipe.batch_size, len(data.train.x)),
+        steps=steps,
+        epochs=epochs,
+        budget=budget,
+        seed=control.seed,
+        seeds=dict(control.seeds),
+        freeze=control.freeze,
+        pin=dict(control.pin),
+        fingerprint=data.fingerprint,
+        **options,
+    )
     control.check(("weights", "order", *data.noise(), *system.model.noise()))
     engine = Engine.start(device, settings.precision, settings.compile)
-    if out.exists() and any(out.iterdir()) and engine.agree(True):
+    # The first process looks, for all: by the time another did, the first might have written.
+    if engine.agree(out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise ReparamError(f"{out} is not empty; `reparam resume {out}` goes on, or choose another --out.")
-    with engine.first() as writes:
+    session = _Session(system, data, out, settings, engine)
+    with session.writing() as writes:
         if writes:
             out.mkdir(parents=True, exist_ok=True)
             write_json(out / "system.json", system.description())
             write_json(out / "run.json", settings.model_dump(mode="json"))
-    return _go(_Session(system, data, out, settings, engine), progress)
+    session.save()  # the weights may come from elsewhere than the seed
+    return _go(session, progress)
 
 
 def resume(
@@ -133,22 +137,25 @@ def resume(
     system = described(run, **networks)
     settings = read_settings(run)
     if steps is not None:
-        settings = settings.model_copy(update={"steps": steps, "epochs": None, "budget": None})
-        write_json(run / "run.json", settings.model_dump(mode="json"))
+        settings = _settings(**settings.model_dump() | {"steps": steps, "epochs": None, "budget": None})
     data = data or reload_data(system)
     if data.fingerprint != settings.fingerprint:
         raise ReparamError(f"the data of {run} has changed since the run began; resume needs the same.")
     engine = Engine.start(device, settings.precision, settings.compile)
     session = _Session(system, data, run, settings, engine)
-    if checkpoint.steps(run / "checkpoints"):
-        session.restore()
+    session.restore()
+    with session.writing() as writes:
+        if writes and steps is not None:
+            write_json(run / "run.json", settings.model_dump(mode="json"))
     return _go(session, progress)
 
 
 def reload_data(system: System) -> Data:
     """The data that a system was built for. Raises ReparamError if it was given as arrays."""
     if system.data_spec is None:
-        raise ReparamError("this run's data was given as arrays; give it again (data=… in Python, --data FILE).")
+        raise ReparamError(
+            "this run's data was given as arrays; give it again (data=… in Python, --data FILE)."
+        )
     return load_data(**system.data_spec)
 
 
@@ -164,8 +171,13 @@ def read_settings(run: Path) -> RunSettings:
 
 def read_log(run: str | Path) -> list[dict[str, Any]]:
     """The rows of a run's log: step, seconds, and the mean of each term since the row before."""
-    path = Path(run) / "log.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    path, rows = Path(run) / "log.jsonl", []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:  # the run died while it wrote this row
+            break
+    return rows
 
 
 class _Session:
@@ -173,7 +185,7 @@ class _Session:
 
     def __init__(self, system: System, data: Data, out: Path, settings: RunSettings, engine: Engine) -> None:
         self.system, self.out, self.settings, self.engine = system, out, settings, engine
-        engine.place(system.model)
+        engine.place(system.model).train()
         where = settings.draw_on if engine.device.type != "cpu" else "host"
         self.trainer = Trainer(
             system.model,
@@ -184,9 +196,15 @@ class _Session:
             engine=engine,
             average=settings.average,
         )
+        for name, source in self.trainer.sources.items():  # a pin that does not fit fails here, not later
+            self.trainer.streams.draw(name, source, 1, 0)
         self.last = self._last_step(len(data.train.x))
         self.seconds = 0.0
+        self.saved: int | None = None
+        # The log's open window: the terms of every step since its last row, first as each process has
+        # them, then as means over the processes.
         self.pending: list[dict[str, Tensor]] = []
+        self.window: list[dict[str, float]] = []
 
     def _last_step(self, examples: int) -> int | None:
         if self.settings.epochs is not None:
@@ -202,59 +220,112 @@ class _Session:
     def part(self) -> float:
         """How much is done, 0 to 1."""
         if self.last is not None:
-            return self.trainer.step / self.last
+            return min(self.trainer.step / self.last, 1.0)
         return min(self.seconds / (self.settings.budget or 1), 1.0)
 
-    def log(self) -> None:
-        """Writes one row: the means of the terms since the last. Raises ReparamError if one is not finite."""
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
+        """Whether this process writes. Raises ReparamError, on every process, if the disk refuses."""
+        with self.engine.first() as writes:
+            try:
+                yield writes
+            except OSError as error:
+                raise ReparamError(
+                    f"could not write to {self.out}: {error}. What was saved is kept; make room, then "
+                    "`reparam resume`."
+                ) from error
+
+    def settle(self) -> None:
+        """Takes the terms off the device. Raises ReparamError if one is not finite."""
         if not self.pending:
             return
         names = list(self.pending[0])
         table = torch.stack([torch.stack([row[name] for name in names]) for row in self.pending])
+        table = table.double()  # in which a sum over processes is exact in any order
         self.engine.average([table])
         rows = [dict(zip(names, row, strict=True)) for row in table.tolist()]
-        first = self.trainer.step - len(rows) + 1
         self.pending = []
-        self.trainer.check_finite(rows, first)
-        if self.engine.rank == 0:
-            means = {name: sum(row[name] for row in rows) / len(rows) for name in names}
-            row = {"step": self.trainer.step, "seconds": round(self.seconds, 3), "terms": means}
-            with (self.out / "log.jsonl").open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        self.trainer.check_finite(rows, self.trainer.step - len(rows) + 1)
+        self.window += rows
+
+    def log(self) -> None:
+        """Writes the open window's means as one row, and opens the next."""
+        self.settle()
+        if not self.window:
+            return
+        rows, self.window = self.window, []
+        means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        row = {"step": self.trainer.step, "seconds": round(self.seconds, 3), "terms": means}
+        with self.writing() as writes:
+            if writes:
+                with (self.out / "log.jsonl").open("a") as file:
+                    file.write(json.dumps(row) + "\n")
 
     def save(self) -> None:
-        """Writes a checkpoint, of finite weights only."""
-        self.log()
+        """Writes a checkpoint, of finite weights only, unless this step has one."""
+        if self.saved == self.trainer.step:
+            return
+        self.settle()
         self.trainer.check_weights()
-        with self.engine.first() as writes:
+        files = {"weights": self.system.model.state_dict(), "training": self.trainer.tensors()}
+        facts = {
+            "trained": self.trainer.step > 0,
+            "seconds": self.seconds,
+            "window": self.window,
+            "settings": self._settled(),
+        }
+        with self.writing() as writes:
             if writes:
-                files = {"weights": self.system.model.state_dict(), "training": self.trainer.tensors()}
-                facts = {"trained": True, "seconds": self.seconds}
                 checkpoint.save(self.out / "checkpoints", self.trainer.step, files, facts)
+        self.saved = self.trainer.step
 
     def restore(self) -> None:
         """Takes up the newest whole checkpoint, and drops the log's rows after it."""
-        read = checkpoint.load(self.out / "checkpoints", self.engine.device)
-        if "training" not in read.files:
-            raise ReparamError(f"{self.out} holds a saved system and no training; it cannot be resumed.")
-        restore(self.system.model, read.files["weights"])
-        self.trainer.restore(read.step, read.files["training"])
-        self.seconds = read.facts["seconds"]
-        with self.engine.first() as writes:
+        if checkpoint.steps(self.out / "checkpoints"):
+            self._take_up(checkpoint.load(self.out / "checkpoints", self.engine.device))
+        step = torch.tensor(self.trainer.step, dtype=torch.float64, device=self.engine.device)
+        self.engine.average([step])
+        if step != self.trainer.step:
+            raise ReparamError(f"not every process sees the same checkpoints in {self.out}; share the disk.")
+        # A row before its time ended the run; the window that it shows goes on.
+        kept = [row for row in read_log(self.out) if row["step"] <= step and row["step"] % LOG_EVERY == 0]
+        with self.writing() as writes:
             if writes:
-                kept = [row for row in read_log(self.out) if row["step"] <= read.step]
                 draft = self.out / "log.draft"
                 draft.write_text("".join(json.dumps(row) + "\n" for row in kept))
                 draft.replace(self.out / "log.jsonl")
 
+    def _take_up(self, read: checkpoint.Checkpoint) -> None:
+        if "training" not in read.files:
+            raise ReparamError(f"{self.out} holds a saved system and no training; it cannot be resumed.")
+        now, then = self._settled(), read.facts["settings"]
+        if changed := sorted(name for name in now | then if now.get(name) != then.get(name)):
+            raise ReparamError(
+                f"{', '.join(changed)} changed in {self.out} since its checkpoint; put back what was there."
+            )
+        restore(self.system.model, read.files["weights"])
+        self.trainer.restore(read.step, read.files["training"])
+        self.seconds, self.window, self.saved = read.facts["seconds"], read.facts["window"], read.step
+
+    def _settled(self) -> dict[str, Any]:
+        """The settings that a resume must find as they were: all but where it ends and what it keeps."""
+        free = {"version", "steps", "epochs", "budget", "checkpoint_every", "checkpoint_seconds"}
+        own = self.system.description()
+        found = self.settings.model_dump(mode="json", exclude=free) | {
+            f"{own['name']}.{name}": value for name, value in own["settings"].items()
+        }
+        return json.loads(json.dumps(found))  # as the checkpoint will give them back
+
 
 def _go(session: _Session, progress: Progress | None) -> System:
     settings, trainer = session.settings, session.trainer
-    began = saved = time.monotonic()
-    began -= session.seconds
+    saved = time.monotonic()
+    began = saved - session.seconds
     while not session.done():
         session.pending.append(trainer.take_step())
         session.seconds = time.monotonic() - began
+        if trainer.step % LOG_EVERY == 0:
+            session.log()
         if settings.checkpoint_every:
             due = trainer.step % settings.checkpoint_every == 0
         else:
@@ -262,13 +333,19 @@ def _go(session: _Session, progress: Progress | None) -> System:
         if due:
             session.save()
             saved = time.monotonic()
-        elif trainer.step % LOG_EVERY == 0:
-            session.log()
-        if progress:
+        if progress and session.engine.rank == 0:
             progress(trainer.step, session.seconds, session.part())
     session.save()
-    session.system.model.eval()
+    session.log()
+    trainer.use_averaged()
     return session.system
+
+
+def _settings(**fields: Any) -> RunSettings:
+    try:
+        return RunSettings(**fields)
+    except ValidationError as error:
+        raise ReparamError(_reasons(error)) from None
 
 
 def _reasons(error: ValidationError) -> str:

@@ -75,6 +75,11 @@ class Trainer:
         self.batch_size, self.local = batch_size, engine.rows(batch_size)
         self.step = 0
         self.plays = [self._prepare(turn, optimisers) for turn in model.turns()]
+        names = [play.turn.name for play in self.plays]
+        if len(set(names)) < len(names):
+            raise TypeError(
+                f"two turns lower the same loss ({', '.join(names)}): give each a name of its own"
+            )
         self.repeats = max(play.turn.repeat for play in self.plays)
         self.order = Order(len(data.train.x), batch_size, streams)
         self.sources: dict[str, Source] = {**data.noise(), **model.noise()}
@@ -84,6 +89,8 @@ class Trainer:
         self.averaged = (
             {name: p.detach().clone() for name, p in model.named_parameters()} if average else None
         )
+        # Whether a network draws by itself (dropout in one of a user's): found out at the first step.
+        self.draws_itself: bool | None = None
 
     def _prepare(self, turn: Turn, optimisers: Mapping[str, Optimiser]) -> _Play:
         wants = asks(turn.loss)
@@ -105,6 +112,22 @@ class Trainer:
 
         They are this process's means, as tensors, so that nothing waits for a device.
         """
+        if self.draws_itself is False:
+            return self._play()
+        # Seeded by the step, a network's own draws are as repeatable as ours; seeding costs time.
+        with self.streams.ambient("foreign", self.step, self.engine.rank):
+            before = self._generators()
+            means = self._play()
+            if self.draws_itself is None:
+                after = self._generators()
+                self.draws_itself = not all(map(torch.equal, before, after))
+        return means
+
+    def _generators(self) -> list[Tensor]:
+        on_device = self.engine.device.type == "cuda"
+        return [torch.get_rng_state(), *([torch.cuda.get_rng_state(self.engine.device)] if on_device else [])]
+
+    def _play(self) -> dict[str, Tensor]:
         means: dict[str, Tensor] = {}
         fields: dict[int, dict[str, Tensor]] = {}
         noise: dict[tuple[str, int], Tensor] = {}
@@ -116,9 +139,8 @@ class Trainer:
                 )
                 means |= self._move(play, terms)
         if self.averaged is not None and self.average_decay is not None:
-            own = [p.detach() for p in self.model.parameters()]
-            for mean, p in zip(self.averaged.values(), own, strict=True):
-                mean.lerp_(p, 1 - self.average_decay)
+            for mean, p in zip(self.averaged.values(), self.model.parameters(), strict=True):
+                mean.lerp_(p.detach(), 1 - self.average_decay)
         self.step += 1
         return means
 
@@ -148,14 +170,15 @@ class Trainer:
         proposals = {name: terms.pop(name) for name in self.buffers if name in terms}
         means = {name: term.mean() for name, term in terms.items()}
         moves = self._admitted(play, means)
-        gradients: list[tuple[Tensor | None, ...]] = []
+        gradients: list[list[Tensor | None]] = []
         for k, (move, _, parameters, _, _) in enumerate(moves):
             weights = move.weights or dict.fromkeys(means, 1.0)
             objective = _weighted(means, {name: at(weight, self.step) for name, weight in weights.items()})
             # No player's gradient reaches another: only these parameters are differentiated for.
-            gradients.append(
-                torch.autograd.grad(objective, parameters, retain_graph=k < len(moves) - 1, allow_unused=True)
+            each = torch.autograd.grad(
+                objective, parameters, retain_graph=k < len(moves) - 1, allow_unused=True
             )
+            gradients.append([_laid_out(g, p) for g, p in zip(each, parameters, strict=True)])
         self.engine.average(g for each in gradients for g in each)
         for (_, _, parameters, optimiser, rule), each in zip(moves, gradients, strict=True):
             for parameter, gradient in zip(parameters, each, strict=True):
@@ -199,16 +222,22 @@ class Trainer:
                     )
 
     def check_weights(self) -> None:
-        """Raises ReparamError naming the first weight that is not finite."""
-        for name, p in self.model.named_parameters():
+        """Raises ReparamError naming the first weight or state that is not finite."""
+        for name, p in self.model.state_dict().items():
             if not torch.isfinite(p).all():
                 raise ReparamError(
                     f"the weights {name} became infinite or no number by step {self.step}. "
                     "Lower the learning rate; the last good checkpoint is kept."
                 )
 
+    def use_averaged(self) -> None:
+        """Ends the training: the model takes the averaged weights, if they were kept."""
+        for name, average in (self.averaged or {}).items():
+            self.model.get_parameter(name).data.copy_(average)
+        self.model.eval()
+
     def tensors(self) -> dict[str, Tensor]:
-        """What training holds besides the weights, by name: the optimisers' memories, the averaged weights."""
+        """What training holds besides the weights, by name: optimisers' memories, averaged weights."""
         found = {
             f"optimiser/{name}/{index}/{key}": value
             for play in self.plays
@@ -230,9 +259,16 @@ class Trainer:
                 for key, value in tensors.items():
                     if key.startswith(f"optimiser/{name}/"):
                         index, field = key.removeprefix(f"optimiser/{name}/").split("/")
-                        memories.setdefault(int(index), {})[field] = value
+                        memories.setdefault(int(index), {})[field] = value.clone()  # of the file's map
                 groups = optimiser.state_dict()["param_groups"]
                 optimiser.load_state_dict({"state": memories, "param_groups": groups})
+
+
+def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """The gradient in the parameter's layout: fused optimisers read past an expanded one without a word."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _weighted(means: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
