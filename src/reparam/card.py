@@ -160,11 +160,7 @@ def _watched(model: Model) -> Iterator[dict[str, list[Layer]]]:
 
     for name, player in player_names(model).items():
         for module in player.modules():
-
-            def hook(module: nn.Module, _: Any, output: Any, player: str = name) -> None:
-                note(player, module, output)
-
-            hooks.append(module.register_forward_hook(hook))
+            hooks.append(module.register_forward_hook(lambda m, _, out, player=name: note(player, m, out)))
     try:
         yield layers
     finally:

@@ -1,0 +1,165 @@
+"""What several commands are told, and how the words become values."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+import yaml
+
+from reparam.errors import ReparamError
+
+if TYPE_CHECKING:
+    from reparam.noise import Control
+
+Words = tuple[tuple[str, ...], ...]
+"""`--set a=1 b=2 --set c=3`, as it was typed."""
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Settings = Annotated[
+    Words, tyro.conf.UseAppendAction, tyro.conf.arg(name="set", metavar="NAME=VALUE [NAME=VALUE …]")
+]
+Seeds = Annotated[Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="S|SOURCE=S [SOURCE=S …]")]
+Frozen = Annotated[Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="SOURCE [SOURCE …]")]
+Pinned = Annotated[Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="SOURCE=VALUE [SOURCE=VALUE …]")]
+Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+DataName = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
+Budget = Annotated[str | None, tyro.conf.arg(metavar="60s|5m|1h")]
+Count = Annotated[int | None, tyro.conf.arg(metavar="N")]
+Real = Annotated[float | None, tyro.conf.arg(metavar="X")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Binarise = Literal["none", "static", "dynamic", "threshold"]
+Precision = Literal["float32", "bf16", "float64"]
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(budget: str | None) -> float | None:
+    """`60s`, `5m`, `1.5h` or plain seconds. Raises ReparamError for anything else."""
+    if budget is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", budget.strip())
+    found = float(match[1]) * UNITS[match[2]] if match else 0.0
+    if found <= 0:
+        raise ReparamError(
+            f"--budget {budget!r} is no length of time; write a number and s, m or h: 60s, 5m, 1h."
+        )
+    return found
+
+
+def pairs(words: Words, flag: str) -> dict[str, Any]:
+    """`name=value` words, the values read as YAML: numbers, true, null, [1, 2], or else a string."""
+    found = {}
+    for word in flat(words):
+        name, equals, value = word.partition("=")
+        if not (name and equals):
+            raise ReparamError(f"--{flag} {word!r}: write name=value, without spaces around the =.")
+        try:
+            found[name.replace("-", "_") if flag == "set" else name] = _number(yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise ReparamError(f"--{flag} {word}: {value!r} cannot be read as a value (YAML).") from None
+    return found
+
+
+def by_model(words: Words) -> dict[str, dict[str, Any]]:
+    """`model.name=value` words as {model: {name: value}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for word in flat(words):
+        name, _, rest = word.partition(".")
+        if not rest or "=" in name:
+            raise ReparamError(f"--set {word!r}: say whose setting it is, model.name=value: vae.latent=16.")
+        found.setdefault(name, {}).update(pairs(((rest,),), "set"))
+    return found
+
+
+def control(seed: Words, freeze: Words = (), pin: Words = ()) -> "Control":
+    """The randomness asked for: one seed for all, seeds of single sources, and what is held still."""
+    from reparam.noise import Control
+
+    plain = [word for word in flat(seed) if "=" not in word]
+    single = pairs(tuple((word,) for word in flat(seed) if "=" in word), "seed")
+    if len(plain) > 1:
+        raise ReparamError(f"--seed {' '.join(plain)}: give one seed for all; order=5 is that of one source.")
+    pinned = pairs(pin, "pin")
+    for name, value in pinned.items():
+        if not _numeric(value):
+            raise ReparamError(f"--pin {name}={value}: give a number, or a list of numbers like [0.5,-1].")
+    return Control(
+        _seed("", plain[0]) if plain else 0,
+        {name: _seed(f"{name}=", value) for name, value in single.items()},
+        tuple(flat(freeze)),
+        pinned,
+    )
+
+
+def data_options(binarise: str, size: int | None, mirror: bool, skip_bad: bool) -> dict[str, Any]:
+    """What `reparam.data.load` is told besides the data."""
+    return {"binarise": binarise, "size": size, "mirror": mirror, "skip_bad": skip_bad}
+
+
+def place(device: str) -> str:
+    """The device's name, `auto` resolved. Raises ReparamError if it is not there."""
+    from reparam.engine import Engine
+
+    return str(Engine.start(device).device)
+
+
+def flat(words: Words) -> list[str]:
+    """The words of every use of a flag, in one list."""
+    return [word for each in words for word in each]
+
+
+def positive(**counts: int) -> None:
+    """Raises ReparamError, naming the flag, for a count below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ReparamError(f"--{name.replace('_', '-')} {count}: it must be at least 1.")
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Prints a plain table; the last column wraps, the others do not."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(columns)
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in names:
+        made.add_column(name, no_wrap=name != names[-1], overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(str(cell)) for cell in row))
+    Console().print(made)
+
+
+def as_json(value: object) -> str:
+    """JSON of anything made of dataclasses, pydantic models and plain values; no number becomes null."""
+    from pydantic_core import to_json
+
+    return to_json(value, indent=1, inf_nan_mode="null", fallback=str).decode()
+
+
+def facts(rows: Mapping[str, object]) -> None:
+    """Prints names and values in two columns."""
+    table(("", ""), rows.items())
+
+
+def _seed(name: str, value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise ReparamError(f"--seed {name}{value}: a seed is a whole number.") from None
+
+
+def _number(value: Any) -> Any:
+    # YAML 1.1 takes 1e-4 (without a point) for a string; people write it for a number.
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        return float(value)
+    return value
+
+
+def _numeric(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(_numeric(each) and not isinstance(each, list) for each in value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

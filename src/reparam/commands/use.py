@@ -1,0 +1,305 @@
+"""A trained model in use: samples, reconstructions, walks, codes and scores."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from reparam.commands.options import (
+    DataName,
+    File,
+    Frozen,
+    Pinned,
+    Run,
+    Seeds,
+    control,
+    place,
+    positive,
+    table,
+)
+from reparam.commands.output import checked, target, write, write_csv, write_npz
+from reparam.errors import ReparamError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reparam.data import Data
+    from reparam.system import System
+
+SplitName = Literal["train", "validation", "test", "all"]
+Number = Annotated[int, tyro.conf.arg(metavar="N")]
+OtherData = Annotated[DataName | None, tyro.conf.arg(metavar="NAME|PATH")]
+
+
+def sample(
+    run: Run,
+    n: Number = 64,
+    out: File = None,
+    seed: Seeds = (),
+    freeze: Frozen = (),
+    pin: Pinned = (),
+    npz: File = None,
+    device: str = "auto",
+) -> None:
+    """Draw samples from a trained model.
+
+    Args:
+        run: the folder of the run.
+        n: how many.
+        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder.
+        seed: of the draws, or of one source: 3, z=5.
+        freeze: draw a source once for all samples.
+        pin: hold a source at a number, or at a list of numbers: z=0.
+        npz: write the arrays here too.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    from reparam.report import pictures
+
+    positive(n=n)
+    asked = control(seed, freeze, pin)
+    system = _load(run, device)
+    out = target(system, run, out, "samples")
+    x = system.sample(n, asked.seed, freeze=asked.freeze, pin=asked.pin)
+    x = _in_units(system, x)
+    if system.data.kind == "image":
+        write(out, {"x": x}, lambda: pictures.grid(x))
+    else:
+        write(out, {"x": x}, lambda: pictures.scatter(x))
+    _too(npz, {"x": x})
+
+
+def reconstruct(
+    run: Run,
+    data: OtherData = None,
+    n: Number = 32,
+    out: File = None,
+    npz: File = None,
+    device: str = "auto",
+) -> None:
+    """Encode and decode test examples, and set both side by side.
+
+    Args:
+        run: the folder of the run.
+        data: other data than the run's.
+        n: how many of the test examples.
+        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder.
+        npz: write the arrays here too.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    import torch
+
+    from reparam.report import pictures
+
+    positive(n=n)
+    system = _load(run, device)
+    _needs(system, "encode", "encoder")
+    out = target(system, run, out, "reconstructions")
+    x = _examples(_read(system, data), "test")[:n]
+    made = _in_units(system, system.reconstruct(x).cpu())
+    x = _in_units(system, x)
+    arrays = {"x": x, "reconstruction": made}
+    if system.data.kind == "image":
+        write(out, arrays, lambda: pictures.pairs(x, made))
+    else:
+        labels = torch.arange(2).repeat_interleave(len(x))
+        names = ["data", "decoded"]
+        write(out, arrays, lambda: pictures.scatter(torch.cat([x, made]), labels, names=names))
+    _too(npz, arrays)
+
+
+def interpolate(
+    run: Run,
+    rows: Number = 8,
+    steps: Number = 8,
+    out: File = None,
+    npz: File = None,
+    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0,
+    device: str = "auto",
+) -> None:
+    """Walk between the codes of test examples; in a model without an encoder, between draws of its noise.
+
+    Args:
+        run: the folder of the run.
+        rows: how many walks.
+        steps: pictures in each, its ends among them.
+        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder.
+        npz: write the arrays here too.
+        seed: of the draws, in a model without an encoder.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    import torch
+
+    from reparam.report import pictures
+
+    positive(rows=rows, steps=steps)
+    system = _load(run, device)
+    out = target(system, run, out, "interpolation")
+    if system.can("encode"):
+        x = _examples(_read(system, None), "test")
+        rows = min(rows, len(x) // 2)
+        if not rows:
+            raise ReparamError("a walk needs two test examples, and there is only one.")
+        walks = system.interpolate(x[:rows], x[rows : 2 * rows], steps)
+    else:
+        walks = system.interpolate_noise(rows, steps, seed)
+    walks = _in_units(system, walks.cpu())
+    if system.data.kind == "image":
+        write(out, {"x": walks}, lambda: pictures.interpolation(walks))
+    else:
+        labels = torch.arange(rows).repeat_interleave(steps)
+        write(out, {"x": walks}, lambda: pictures.scatter(walks.flatten(0, 1), labels))
+    _too(npz, {"x": walks})
+
+
+def encode(
+    run: Run,
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
+    data: OtherData = None,
+    device: str = "auto",
+) -> None:
+    """Write the codes of data. The file is a dataset itself: `reparam train MODEL --data codes.npz`.
+
+    Args:
+        run: the folder of the run.
+        out: a .npz with x_train, x_validation, x_test, each (n, latent), and y_… where there are labels.
+        data: other data than the run's.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    checked(out, (".npz",))
+    system = _load(run, device)
+    _needs(system, "encode", "encoder")
+    read = _read(system, data)
+    arrays = {}
+    for split in ("train", "validation", "test"):
+        arrays[f"x_{split}"] = system.encode(_examples(read, split)).flatten(1)
+        if (y := getattr(read, split).y) is not None:
+            arrays[f"y_{split}"] = y
+    write_npz(out, arrays)
+    n, latent = sum(len(a) for name, a in arrays.items() if name[0] == "x"), arrays["x_test"].shape[1]
+    print(f"wrote {out}: {n:,} codes of {latent} numbers")
+
+
+def score(
+    run: Run,
+    data: OtherData = None,
+    split: SplitName = "test",
+    out: File = None,
+    show: Number = 10,
+    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0,
+    device: str = "auto",
+) -> None:
+    """Rank data by how typical the model finds them, the least typical first.
+
+    Args:
+        run: the folder of the run.
+        data: other data than the run's.
+        split: which part of the data.
+        out: a .csv of all scores, in the order of the data.
+        show: how many to print.
+        seed: of the score's draws, where it has some.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    import inspect
+
+    import torch
+
+    if out is not None:
+        checked(out, (".csv",))
+    positive(show=show)
+    system = _load(run, device)
+    _needs(system, "score", "score")
+    read = _read(system, data)
+    rows = []
+    for name in ("train", "validation", "test") if split == "all" else (split,):
+        scores = system.score(_examples(read, name), seed).cpu()
+        labels = getattr(read, name).y
+        words = [""] * len(scores) if labels is None else [(read.classes or ())[int(y)] for y in labels]
+        rows += [(name, i, s, w) for i, (s, w) in enumerate(zip(scores.tolist(), words, strict=True))]
+    order = torch.tensor([row[2] for row in rows]).argsort(stable=True).tolist()
+    print((inspect.getdoc(system.model.score) or "").split("\n", 1)[0])
+    table(
+        ("rank", "split", "row", "score", "label"),
+        (
+            (rank, rows[i][0], rows[i][1], f"{rows[i][2]:.6g}", rows[i][3])
+            for rank, i in enumerate(order[:show], 1)
+        ),
+    )
+    if out is not None:
+        write_csv(out, ("split", "row", "score", "label"), rows)
+        print(f"wrote {out}")
+
+
+def _load(run: Path, device: str) -> "System":
+    from reparam.system import load
+
+    if not run.exists():
+        raise ReparamError(f"{run} does not exist; give the folder of a run.")
+    return load(run, place(device))
+
+
+def _needs(system: "System", ability: str, part: str) -> None:
+    # Asked before the data is read: the answer of `System` would come after.
+    if not system.can(ability):
+        system._ability(ability, part)
+
+
+def _read(system: "System", data: str | None) -> "Data":
+    """The run's data, or other data prepared in the same way.
+
+    Raises ReparamError if the model cannot take them.
+    """
+    import dataclasses
+
+    from reparam.data import Split, load
+    from reparam.run import reload_data
+
+    if data is None:
+        return reload_data(system)
+    vectors = system.data.kind == "vector"
+    options = {} if vectors else {**(system.data_spec or {}), "spec": data, "mirror": False}
+    read = load(data, standardise=False) if vectors else load(**options)
+    if system.data.levels == "binary" and read.levels != "binary":
+        raise ReparamError(
+            f"this {system.name} was trained on binary data, and {read.name} is {read.levels}."
+        )
+    if vectors and read.shape == system.data.shape:
+        scale = reload_data(system).scale
+        if scale is not None:  # in the units that the model knows, those of its own training data
+            mean, std = scale
+            splits = {
+                name: Split((getattr(read, name).x - mean) / std, getattr(read, name).y)
+                for name in ("train", "validation", "test")
+            }
+            read = dataclasses.replace(read, scale=scale, **splits)
+    return read
+
+
+def _examples(data: "Data", split: str) -> "Tensor":
+    """x of a whole split: (n, *shape). Binarised by one fixed draw where that is dynamic; never mirrored."""
+    import torch
+
+    from reparam.noise import Streams
+
+    part = getattr(data, split)
+    noise = {
+        name: Streams().draw(name, source, part.n, -1)
+        for name, source in data.noise().items()
+        if name == "binarise" and split == "train"
+    }
+    return data.batch(part, torch.arange(part.n), **noise)["x"]
+
+
+def _in_units(system: "System", x: "Tensor") -> "Tensor":
+    """Vectors in the units of the file they came from, images as they are."""
+    x = x.cpu()
+    if system.data.kind != "vector" or system.data_spec is None:
+        return x
+    from reparam.run import reload_data
+
+    return reload_data(system).destandardise(x)
+
+
+def _too(npz: Path | None, arrays: "dict[str, Tensor]") -> None:
+    if npz is not None:
+        write_npz(checked(npz, (".npz",)), arrays)
+        print(f"wrote {npz}")
