@@ -266,7 +266,7 @@ def own_players(case: Case) -> None:
                 f"it also changed {', '.join(touched)}",
                 "no loss may step, clip or write weights; add the player to the turn if it is meant to move",
             )
-    if stray := [name for name, p in model.named_parameters() if p.grad is not None]:
+    if stray := [*(name for played in log for name in played.stray), *_with_gradients(model)]:
         raise ContractBroken(
             "own-players",
             "no gradient outlives its step, and nobody but the players gets one",
@@ -584,6 +584,7 @@ class _Played:
     fields: tuple[Tensor, ...]
     noise: dict[str, Tensor]
     before: dict[str, Tensor]
+    stray: list[str]
     steps: list[dict[int, Tensor | None]]
 
 
@@ -596,8 +597,10 @@ class _Watching(Engine):
     @classmethod
     def of(cls, model: Model, turns: list[Turn], log: list[_Played]) -> "_Watching":
         def watch(turn: Turn, given: tuple[Tensor, ...], draws: dict[str, Tensor]) -> Terms:
-            log.append(_Played(turns.index(turn), given, draws, _snapshot(model), []))
-            return turn.loss(*given, **draws)
+            log.append(_Played(turns.index(turn), given, draws, _snapshot(model), [], []))
+            terms = turn.loss(*given, **draws)
+            log[-1].stray = _with_gradients(model)
+            return terms
 
         return cls(torch.device("cpu"), "float64", watch=watch)
 
@@ -777,6 +780,10 @@ def _distortion_doubles(case: Case) -> None:
 
 
 # Small tools
+
+
+def _with_gradients(model: Model) -> list[str]:
+    return [name for name, p in model.named_parameters() if p.grad is not None]
 
 
 def _cast(x: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -1,0 +1,662 @@
+"""Every recipe against every clause of the contract; broken models, each caught by its clause; learning."""
+
+import inspect
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import reparam
+from reparam import contract, registry
+from reparam.contract import ContractBroken
+from reparam.data import Data, load
+from reparam.distributions import Gaussian
+from reparam.engine import Engine
+from reparam.errors import ReparamError
+from reparam.losses import NON_SATURATING, squared_error
+from reparam.model import Average, Model, Terms, Turn
+from reparam.models.autoencoder import Autoencoder
+from reparam.models.vae import VAE
+from reparam.nets import heads
+from reparam.noise import Normal, Source, Streams
+from reparam.optimisers import Adam
+from reparam.trainer import Trainer
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+# Small data
+
+
+def _data(kind: str) -> Data:
+    draw = np.random.default_rng(0)
+    grey = draw.integers(0, 256, (60, 3, 13, 9)).astype(np.uint8)
+    return load(
+        {
+            "vector": {"x": draw.normal(size=(60, 5)).astype(np.float32)},
+            "bits": {"x": (draw.random((60, 6)) < 0.5).astype(np.float32)},
+            "grey": {"x": grey[:, :1, :12, :].repeat(2, -1)[..., :12]},
+            "binary": {"x": np.where(grey[:, :1] > 127, 255, 0).astype(np.uint8)},
+            "colour": {"x": grey},
+        }[kind]
+    )
+
+
+DATA = {kind: _data(kind) for kind in ("vector", "bits", "grey", "binary", "colour")}
+
+VARIANTS = [
+    *(
+        (name, kind, {})
+        for name in registry.recipes()
+        for kind in ("vector", "grey")
+        if (name, kind) != ("faces", "vector")
+    ),
+    *(
+        ("vae", "grey", {"likelihood": law})
+        for law in ("gaussian", "learned-gaussian", "continuous-bernoulli", "discretised-logistic")
+    ),
+    ("vae", "binary", {"likelihood": "bernoulli"}),
+    ("vae", "bits", {}),
+    ("vae", "vector", {"draws": 3, "beta": 4.0}),
+    ("aae", "vector", {"posterior": "gaussian"}),
+    ("aae", "vector", {"prior": "ring", "latent": 2}),
+    ("aae", "vector", {"prior": "swiss-roll", "latent": 2, "posterior": "gaussian"}),
+    ("gan", "vector", {"game": "hinge"}),
+    ("gan", "grey", {"game": "hinge"}),
+    *(
+        (name, "grey", {"network": network})
+        for name in ("vae", "vae-gan", "wgan-gp")
+        for network in ("mlp", "residual")
+    ),
+    *(
+        (name, "colour", {"network": network})
+        for name in ("vae", "vae-gan", "gan")
+        for network in ("conv", "residual")
+    ),
+]
+
+
+def _label(variant: tuple[str, str, dict]) -> str:
+    name, kind, settings = variant
+    return "-".join([name, kind, *map(str, settings.values())])
+
+
+@pytest.mark.parametrize("clause", contract.clauses())
+@pytest.mark.parametrize("variant", VARIANTS, ids=_label)
+def test_clause(variant: tuple[str, str, dict], clause: str):
+    name, kind, settings = variant
+    system = reparam.build(name, DATA[kind], **{"width": 16, "latent": 3} | settings)
+    contract.check(system, clauses=[clause])
+
+
+def test_the_model_is_left_as_it_was():
+    system = reparam.build("sigma-vae", DATA["vector"], width=16, latent=3)
+    system.model.eval()
+    before = {name: t.clone() for name, t in system.model.state_dict().items()}
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    contract.check(system)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not any(module.training for module in system.model.modules())
+    for name, t in system.model.state_dict().items():
+        assert torch.equal(t, before[name]), name
+
+
+def test_what_is_missing_is_said():
+    model = Sound(5, 2)
+    with pytest.raises(ReparamError, match="give a batch"):
+        contract.check(model)
+    with pytest.raises(ReparamError, match="at least 4"):
+        contract.check(model, torch.zeros(2, 5))
+    with pytest.raises(ReparamError, match="did you mean 'gradcheck'"):
+        contract.check(model, X, clauses=["gradchek"])
+    with pytest.raises(ReparamError, match="the field 'x'"):
+        contract.check(model, {"image": X}, clauses=["determinism"])
+
+
+# Models of one's own: one that is sound, and the ways to break it
+
+
+class Encoder(nn.Module):
+    """(n, d) → N(mean, std²) over (n, latent)."""
+
+    def __init__(self, d: int, latent: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(d, 8), nn.Tanh(), heads.GaussianCode(8, latent))
+
+    def forward(self, x: Tensor) -> Gaussian:
+        return self.net(x)
+
+
+class Sound(Model):
+    """x ─encoder→ q(z|x) ─eps→ z ─decoder→ x̂;  discriminator: x or x̂?"""
+
+    name = "sound"
+    paper = "Nobody 2024, A Sound Model"
+
+    # Structure and training flow
+
+    def __init__(self, d: int, latent: int) -> None:
+        super().__init__()
+        self.encoder, self.decoder = Encoder(d, latent), nn.Linear(latent, d)
+        self.discriminator = heads.Discriminator(nn.Linear(d, 4), 4)
+        self.latent = latent
+
+    def turns(self) -> list[Turn]:
+        return [
+            Turn(self.encoder, self.decoder, lowers=self.bound),
+            Turn(self.discriminator, lowers=self.discrimination),
+        ]
+
+    # Loss
+
+    def bound(self, x: Tensor, *, eps: Tensor) -> Terms:
+        """Nobody 2024, eq. 1.
+
+        distortion = ½ ‖x − x̂‖²
+        rate = KL(q(z|x) ‖ N(0, I))
+        """
+        q = self.encoder(x)
+        return {"distortion": 0.5 * squared_error(x, self.decoder(q.at(eps))), "rate": q.kl()}
+
+    def discrimination(self, x: Tensor, *, z: Tensor) -> Terms:
+        """Nobody 2024, eq. 2.
+
+        real = −log D(x)
+        fake = −log(1 − D(decoder(z)))
+        """
+        with torch.no_grad():
+            fake = self.decoder(z)
+        return {
+            "real": NON_SATURATING.real(self.discriminator(x)),
+            "fake": NON_SATURATING.fake(self.discriminator(fake)),
+        }
+
+    def score(self, x: Tensor) -> Tensor:
+        """Minus the squared error: (n,)."""
+        return -squared_error(x, self.decoder(self.encoder(x).mean))
+
+    # Randomness
+
+    def noise(self) -> dict[str, Source]:
+        return {"eps": Normal((self.latent,)), "z": Normal((self.latent,))}
+
+    def sample(self, *, z: Tensor) -> Tensor:
+        return self.decoder(z)
+
+
+X = torch.from_numpy(np.random.default_rng(1).normal(size=(8, 5))).float()
+
+
+def broken(model: Model, clause: str, saying: str) -> None:
+    """The clause, and nothing before it in a whole check, catches the model."""
+    with pytest.raises(ContractBroken, match=saying) as caught:
+        contract.check(model, X)
+    assert caught.value.clause == clause
+
+
+@pytest.mark.parametrize("clause", contract.clauses())
+def test_a_sound_model_of_ones_own_passes(clause: str):
+    contract.check(Sound(5, 2), X, optimisers={"default": Adam(1e-3)}, clauses=[clause])
+
+
+def _with(**parts: object) -> Model:
+    """The sound model with methods (or attributes of the class) of a broken one."""
+    model = Sound(5, 2)
+    model.__class__ = type("Sound", (Sound,), {**parts, "__doc__": Sound.__doc__})
+    return model
+
+
+def unsourced(clause: str, saying: str, **parts: object) -> None:
+    """Broken by parts written here, whose source stands in no class: every clause but `order` is checked."""
+    rest = [name for name in contract.clauses() if name != "order"]
+    with pytest.raises(ContractBroken, match=saying) as caught:
+        contract.check(_with(**parts), X, clauses=rest)
+    assert caught.value.clause == clause
+
+
+# 1. Order
+
+
+class NoBanners(Autoencoder):
+    def noise(self) -> dict[str, Source]:
+        return super().noise()
+
+
+class LossLast(Model):
+    """z ─net→ x"""
+
+    name = "loss-last"
+    paper = "Nobody 2024"
+
+    # Structure and training flow
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(2, 5)
+
+    def turns(self) -> list[Turn]:
+        return [Turn(self.net, lowers=self.error)]
+
+    # Loss
+
+    # Randomness
+
+    def noise(self) -> dict[str, Source]:
+        return {"z": Normal((2,))}
+
+    def sample(self, *, z: Tensor) -> Tensor:
+        return self.net(z)
+
+    def error(self, x: Tensor, *, z: Tensor) -> Terms:
+        """error = ‖x − net(z)‖²"""
+        return {"error": squared_error(x, self.net(z))}
+
+
+def test_order_needs_the_banners():
+    broken(NoBanners(Encoder(5, 2), nn.Linear(2, 5), 2), "order", "three banners")
+
+
+def test_order_needs_each_part_in_its_place():
+    broken(LossLast(), "order", r"error\(\) under # Loss")
+
+
+# 2. Determinism
+
+
+def test_a_counter_breaks_determinism():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        self.calls = getattr(self, "calls", 0) + 1
+        return {k: v * self.calls for k, v in Sound.bound(self, x, eps=eps).items()}
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("determinism", "two calls", bound=bound)
+
+
+def test_an_unseeded_generator_breaks_determinism():
+    def sample(self: Sound, *, z: Tensor) -> Tensor:
+        return self.decoder(z) + float(np.random.default_rng().normal())
+
+    unsourced("determinism", "sample is a function", sample=sample)
+
+
+def test_a_loss_that_writes_its_state_breaks_determinism():
+    encoder = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), heads.GaussianCode(8, 2))
+    with pytest.raises(ContractBroken, match="num_batches_tracked") as caught:
+        contract.check(VAE(encoder, nn.Sequential(nn.Linear(2, 5), heads.BernoulliNoise()), 2), X)
+    assert caught.value.clause == "determinism"
+
+
+# 3. No ambient randomness
+
+
+@pytest.mark.parametrize(
+    ("library", "draw"),
+    [
+        ("torch", lambda: float(torch.randn(()))),
+        ("numpy", lambda: float(np.random.standard_normal())),  # noqa: NPY002
+        ("Python", random.random),
+    ],
+)
+def test_ambient_noise(library: str, draw):
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        return Sound.bound(self, x + draw(), eps=eps)
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("ambient", f"global generator of {library}", bound=bound)
+
+
+def test_dropout_is_ambient_noise():
+    encoder = nn.Sequential(nn.Linear(5, 8), nn.Dropout(), heads.GaussianCode(8, 2))
+    decoder = nn.Sequential(nn.Linear(2, 5), heads.BernoulliNoise())
+    broken(VAE(encoder, decoder, 2), "ambient", "negative_elbo draws nothing itself")
+
+
+# 4. Own players only
+
+
+def _accumulating(self: Trainer, play, terms: Terms) -> dict[str, Tensor]:
+    """How a well-known library steps: one backward() after another, and nothing cleared in between."""
+    means = {name: term.mean() for name, term in terms.items()}
+    for move, *_ in play.moves:
+        weights = move.weights or dict.fromkeys(means, 1.0)
+        torch.stack([w * means[name] for name, w in weights.items()]).sum().backward(retain_graph=True)
+    for _, _, _, optimiser, _ in play.moves:
+        optimiser.step()
+    self.model.zero_grad()
+    return {f"{play.turn.name}.{name}": mean.detach() for name, mean in means.items()}
+
+
+def test_a_decoder_that_helps_the_discriminator_is_caught(monkeypatch: pytest.MonkeyPatch):
+    # The bug that VAE/GANs in the wild have: the discriminator's backward() also fills the decoder's
+    # gradient, which then lowers what it ought to raise.
+    monkeypatch.setattr(Trainer, "_move", _accumulating)
+    system = reparam.build("vae-gan", DATA["vector"], width=16, latent=3)
+    with pytest.raises(ContractBroken, match=r"(?s)encoder.*off by") as caught:
+        contract.check(system)
+    assert caught.value.clause == "own-players"
+
+
+def test_steps_taken_before_all_gradients_are_caught(monkeypatch: pytest.MonkeyPatch):
+    original = Trainer._move
+
+    def eager(self: Trainer, play, terms: Terms) -> dict[str, Tensor]:
+        kept = play.moves
+        for each in kept:
+            play.moves = [each]
+            loss = getattr(self.model, play.turn.name)
+            draws = {name: self.engine.cast(self._draw(name, self.sources[name], 0)) for name in play.noise}
+            original(self, play, loss(*(self._batch(0, {})[name] for name in play.fields), **draws))
+        play.moves = kept
+        return {}
+
+    monkeypatch.setattr(Trainer, "_move", eager)
+    system = reparam.build("vae-gan", DATA["vector"], width=16, latent=3)
+    with pytest.raises(ContractBroken, match="off by"):
+        contract.check(system, clauses=["own-players"])
+
+
+def test_backward_inside_a_loss_is_caught():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        self.discriminator(self.decoder(eps)).sum().backward()
+        return Sound.bound(self, x, eps=eps)
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("own-players", "no gradient outlives", bound=bound)
+
+
+def test_a_player_that_no_turn_reaches_is_caught():
+    def turns(self: Sound) -> list[Turn]:
+        return Sound.turns(self)[:1]
+
+    def noise(self: Sound) -> dict[str, Source]:
+        return Sound.noise(self)
+
+    unsourced("own-players", "none reaches discriminator", turns=turns, noise=noise)
+
+
+def test_clipping_another_players_weights_is_caught():
+    def turns(self: Sound) -> list[Turn]:
+        return Sound.turns(self)
+
+    def discrimination(self: Sound, x: Tensor, *, z: Tensor) -> Terms:
+        with torch.no_grad():
+            self.decoder.weight.clamp_(-0.01, 0.01)
+        return Sound.discrimination(self, x, z=z)
+
+    discrimination.__doc__ = Sound.discrimination.__doc__
+    unsourced("determinism", "decoder.weight", turns=turns, discrimination=discrimination)
+    with pytest.raises(ContractBroken, match=r"also changed decoder\.weight"):
+        contract.check(_with(discrimination=discrimination), X, clauses=["own-players"])
+
+
+def test_a_weight_of_no_term_is_caught():
+    def turns(self: Sound) -> list[Turn]:
+        first, second = Sound.turns(self)
+        return [Turn(*first.moves[0].players, lowers=self.bound, weights={"distorsion": 1.0}), second]
+
+    unsourced("own-players", "distorsion", turns=turns)
+
+
+# 5. Noise closed
+
+
+def test_undeclared_noise_is_caught():
+    def noise(self: Sound) -> dict[str, Source]:
+        return {"z": Normal((2,))}
+
+    unsourced("noise", "bound asks for eps", noise=noise)
+
+
+def test_declared_noise_that_nobody_asks_for_is_caught():
+    def noise(self: Sound) -> dict[str, Source]:
+        return {**Sound.noise(self), "extra": Normal()}
+
+    unsourced("noise", "nothing asks for extra", noise=noise)
+
+
+def test_noise_that_does_not_matter_is_caught():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        return Sound.bound(self, x, eps=0 * eps)
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("noise", "bound depends on eps", bound=bound)
+
+
+def test_names_of_the_run_s_own_sources_are_reserved():
+    def noise(self: Sound) -> dict[str, Source]:
+        return {**Sound.noise(self), "order": Normal()}
+
+    def score(self: Sound, x: Tensor, *, order: Tensor) -> Tensor:
+        return Sound.score(self, x) + order
+
+    unsourced("noise", "rename the source", noise=noise, score=score)
+
+
+# 6. Per example
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "saying"),
+    [
+        ("averaged", lambda t: t.mean(), "shape"),
+        ("averaged and spread", lambda t: t.mean().expand(len(t)), "row i"),
+        ("not summed", lambda t: t[:, None].expand(-1, 3), "one value per example"),
+    ],
+)
+def test_terms_that_are_not_per_example(name: str, form, saying: str):
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        terms = Sound.bound(self, x, eps=eps)
+        return {**terms, "distortion": form(terms["distortion"])}
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("per-example", saying, bound=bound)
+
+
+def _coupling(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+    return Sound.bound(self, x - x.mean(0), eps=eps)
+
+
+_coupling.__doc__ = Sound.bound.__doc__
+
+
+def test_undeclared_coupling_of_rows_is_caught():
+    unsourced("per-example", "changing row 0 changed other rows", bound=_coupling)
+
+
+def test_declared_coupling_is_none():
+    rest = [name for name in contract.clauses() if name != "order"]
+    contract.check(_with(bound=_coupling, couples_batch=True), X, clauses=rest)
+
+
+# 7. Gradcheck
+
+
+def _straight_through(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+    q = self.encoder(x)
+    z = q.at(eps)
+    code = z + (z.round() - z).detach()
+    return {"distortion": 0.5 * squared_error(x, self.decoder(code)), "rate": q.kl()}
+
+
+_straight_through.__doc__ = Sound.bound.__doc__
+
+
+def test_a_surrogate_gradient_must_be_declared():
+    unsourced("gradcheck", "encoder and decoder", bound=_straight_through)
+    rest = [name for name in contract.clauses() if name != "order"]
+    contract.check(_with(bound=_straight_through, surrogates=("distortion",)), X, clauses=rest)
+
+
+def test_a_detached_path_is_caught():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        q = self.encoder(x)
+        return {
+            "distortion": 0.5 * squared_error(x, self.decoder(q.mean.detach() + eps)) + 0 * q.mean.sum(1),
+            "rate": q.kl(),
+        }
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("gradcheck", "slope", bound=bound)
+
+
+# 8. Resume
+
+
+def test_state_outside_the_buffers_is_caught():
+    class Remembering(nn.Linear):
+        seen = 0.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            # Changes by steps, not by calls, so that two calls in a row agree.
+            self.seen = max(self.seen, float(self.weight.detach().abs().sum()) - 1e-3)
+            return super().forward(x) * (1 + self.seen)
+
+    model = Sound(5, 2)
+    model.decoder = Remembering(2, 5)
+    with pytest.raises(ContractBroken, match=r"3 \+ 3 steps are 6"):
+        contract.check(model, X, optimisers={"default": Adam(1e-1)}, clauses=["resume"])
+
+
+# 9. Scale
+
+
+def test_terms_that_change_with_the_batch_size_are_caught():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        return {k: v / len(x) for k, v in Sound.bound(self, x, eps=eps).items()}
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("scale", "divide by no batch size", bound=bound)
+
+
+def test_a_batch_of_one_must_keep_its_dimension():
+    def score(self: Sound, x: Tensor) -> Tensor:
+        return Sound.score(self, x).squeeze()
+
+    unsourced("scale", "squeeze no dimension", score=score)
+
+
+def test_a_distortion_averaged_over_dimensions_is_caught():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        terms = Sound.bound(self, x, eps=eps)
+        return {**terms, "distortion": terms["distortion"] / x[0].numel()}
+
+    bound.__doc__ = Sound.bound.__doc__
+    unsourced("scale", "tiled twice", bound=bound)
+
+
+# 10. Card
+
+
+def test_a_term_that_the_docstring_lacks_is_caught():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        """Nobody 2024.
+
+        distortion = ½ ‖x − x̂‖²
+        """
+        return Sound.bound(self, x, eps=eps)
+
+    unsourced("card", "lines for distortion", bound=bound)
+
+
+def test_a_term_that_is_not_returned_is_caught():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        return Sound.bound(self, x, eps=eps)
+
+    bound.__doc__ = f"{inspect.getdoc(Sound.bound)}\nprior = −log p(z)\n"
+    unsourced("card", "for no other", bound=bound)
+
+
+def test_a_state_s_proposal_is_no_term():
+    def bound(self: Sound, x: Tensor, *, eps: Tensor) -> Terms:
+        terms = Sound.bound(self, x, eps=eps)
+        return {**terms, "level": terms["rate"].detach()}
+
+    def state(self: Sound) -> dict[str, Average]:
+        return {"level": Average(0.9)}
+
+    bound.__doc__ = Sound.bound.__doc__
+    model = _with(bound=bound, state=state)
+    model.register_buffer("level", torch.zeros(()))
+    contract.check(model, X, clauses=[name for name in contract.clauses() if name != "order"])
+
+
+@pytest.mark.parametrize(("paper", "saying"), [("somebody", "its year"), (None, "paper")])
+def test_a_paper_must_be_cited(paper: str | None, saying: str):
+    unsourced("card", saying, paper=paper)
+
+
+# It learns
+
+
+def _energy(x: Tensor, y: Tensor) -> float:
+    """Energy distance of two samples (n, d), Székely & Rizzo 2013, without the self-pairs."""
+    n, m = len(x), len(y)
+    within = torch.cdist(x, x).sum() / (n * (n - 1)) + torch.cdist(y, y).sum() / (m * (m - 1))
+    return float(2 * torch.cdist(x, y).mean() - within)
+
+
+def _ring() -> Data:
+    draw = np.random.default_rng(2)
+    angle = draw.integers(0, 8, 2000) * (np.pi / 4)
+    x = 2 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.05 * draw.normal(size=(2000, 2))
+    return load({"x": x.astype(np.float32)}, standardise=False)
+
+
+def _bars() -> Data:
+    """Images 1 × 12 × 12 of one horizontal and one vertical bar."""
+    draw = np.random.default_rng(3)
+    x = np.zeros((400, 1, 12, 12), np.uint8)
+    for image, (row, column) in zip(x, draw.integers(0, 12, (400, 2)), strict=True):
+        image[0, row], image[0, :, column] = 200, 255
+    return load({"x": x})
+
+
+RING, BARS = _ring(), _bars()
+LEARNING = {
+    "vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
+    # Not the ring: there both variances of the data equal the first σ², the very edge of collapse.
+    "sigma-vae": (BARS, {"latent": 4, "width": 32}, 150),
+    "aae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "adversarial_lr": 1e-3}, 600),
+    "gan": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
+    "wgan-gp": (RING, {"latent": 2, "width": 32, "lr": 2e-3, "penalty": 1.0}, 400),
+    "vae-gan": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "gamma": 1.0}, 800),
+    "autoencoder": (BARS, {"latent": 8, "width": 32}, 150),
+    "denoising-autoencoder": (BARS, {"latent": 8, "width": 32}, 150),
+    "faces": (BARS, {"latent": 8, "width": 64}, 100),
+}
+BY_RECONSTRUCTION = ("autoencoder", "denoising-autoencoder", "faces", "sigma-vae")
+
+
+def test_every_recipe_is_asked_to_learn():
+    assert set(LEARNING) == set(registry.recipes())
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_learns(name: str):
+    """The distance between samples and data (energy; or the reconstruction error) is more than halved."""
+    data, settings, steps = LEARNING[name]
+    system = reparam.build(name, data, **settings)
+    x = data.batch(data.validation, torch.arange(min(200, data.validation.n)))["x"]
+
+    def distance() -> float:
+        if name in BY_RECONSTRUCTION:
+            return float((system.reconstruct(x) - x).square().mean())
+        return _energy(system.sample(500).flatten(1), x.flatten(1))
+
+    before = distance()
+    engine = Engine(torch.device("cpu"))
+    trainer = Trainer(
+        system.model, data, system.recipe.optimisers, batch_size=64, streams=Streams(0), engine=engine
+    )
+    for _ in range(steps):
+        trainer.take_step()
+    assert distance() < before / 2, f"{before} before"
