@@ -11,6 +11,7 @@ from reparam.nets import choose, heads
 from reparam.nets.choose import Network
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
+from reparam.schedules import Cosine
 
 Likelihood = Literal[
     "auto", "bernoulli", "gaussian", "learned-gaussian", "continuous-bernoulli", "discretised-logistic"
@@ -60,15 +61,17 @@ def vae(
     beta: float = 1.0,
     draws: int = 1,
     lr: float = 1e-3,
+    decay_steps: int | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    """Networks and likelihood chosen from the data."""
+    """Networks and likelihood chosen from the data; decay_steps brings the learning rate to 0 by a cosine."""
     encoder = encoder or choose.encoder(data.shape, latent, network, width)
     decoder = decoder or nn.Sequential(
         choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
     )
-    return Recipe(VAE(encoder, decoder, latent, draws=draws, beta=beta), {"default": Adam(lr)})
+    rate = Cosine(decay_steps, lr) if decay_steps else lr
+    return Recipe(VAE(encoder, decoder, latent, draws=draws, beta=beta), {"default": Adam(rate)})
 
 
 def sigma_vae(

@@ -1,0 +1,220 @@
+"""Several systems on the same data under one budget, side by side: training, measures, pictures, one page."""
+
+import datetime
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reparam import registry
+from reparam.card import card
+from reparam.data import Data
+from reparam.data import load as load_data
+from reparam.errors import ReparamError
+from reparam.evaluate import Yardstick, cost, examples
+from reparam.report import page, pictures
+from reparam.report.schema import Curves, DataInfo, Entry, Machine, Report
+from reparam.run import read_log, reload_data, train
+from reparam.system import System, build, load, write_json
+
+PROBES = 16  # times along a run that the quality of samples is measured
+SHOWN = 48  # samples in a picture
+
+Progress = Callable[[str, int, float, float], None]
+"""Told after every step: the model's label, the step, the seconds used, and the part done (0 to 1)."""
+
+
+def compare(
+    names: list[str],
+    *,
+    data: str | Data | None = None,
+    out: str | Path = "report",
+    budget: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    settings: dict[str, dict[str, Any]] | None = None,
+    device: str = "auto",
+    data_options: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Trains models, or takes finished runs (folders), and writes `index.html`, `report.json` and PNGs.
+
+    settings are by model. Raises ReparamError for names that are neither models nor runs, for runs on
+    different data, and if `out` holds something else than an earlier report.
+    """
+    out, settings = Path(out), settings or {}
+    finished = [name for name in names if (Path(name) / "system.json").is_file()]
+    for name in set(names) - set(finished):
+        registry.recipe(name)
+    if len(set(names)) < len(names):
+        raise ReparamError("each model or run is compared once; a name was given twice.")
+    loaded = _data(data, finished, data_options or {})
+    systems = {
+        name: load(name) if name in finished else build(name, loaded, seed=seed, **settings.get(name, {}))
+        for name in names
+    }
+    _differ(systems, loaded)
+    _clear(out)
+    yardstick = Yardstick(loaded, seed=seed)
+    entries = []
+    for name, system in systems.items():
+        label, run, probes = Path(name).name, Path(name), []
+        if name not in finished:
+            run = out / "runs" / name
+            watch = _Watch(yardstick, system, label, progress, probes)
+            train(system, run, data=loaded, budget=budget, steps=steps, device=device, progress=watch)
+            system = load(run)
+        entries.append(_entry(label, system, run, yardstick, out, probes))
+    report = Report(
+        title=f"{', '.join(Path(name).name for name in names)} on {loaded.name}",
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        data=_data_info(loaded, yardstick, out),
+        budget=f"{budget:g} s of training each" if budget else f"{steps} steps each" if steps else None,
+        seed=seed,
+        machine=Machine(
+            python=platform.python_version(),
+            torch=str(torch.__version__),
+            device=torch.cuda.get_device_name() if torch.cuda.is_available() and device != "cpu" else "cpu",
+            threads=torch.get_num_threads(),
+            platform=platform.platform(),
+        ),
+        entries=entries,
+    )
+    page.write(report, out)
+    return report
+
+
+class _Watch:
+    """Passes progress on, and measures the samples of a model in training at equal parts of its budget."""
+
+    def __init__(
+        self,
+        yardstick: Yardstick,
+        system: System,
+        label: str,
+        progress: Progress | None,
+        probes: list[tuple[int, float]],
+    ) -> None:
+        self.yardstick, self.system, self.label = yardstick, system, label
+        self.progress, self.probes = progress, probes
+
+    def __call__(self, step: int, seconds: float, part: float) -> None:
+        if part * PROBES >= len(self.probes) + 1:
+            self.probes.append((step, self.yardstick.probe(self.system)))
+        if self.progress:
+            self.progress(self.label, step, seconds, part)
+
+
+def _data(data: str | Data | None, finished: list[str], options: dict[str, Any]) -> Data:
+    if isinstance(data, Data):
+        return data
+    if data is None and finished:
+        return reload_data(load(finished[0]))
+    return load_data("digits" if data is None else data, **options)
+
+
+def _differ(systems: dict[str, System], data: Data) -> None:
+    for name, system in systems.items():
+        if (system.data.name, system.data.shape) != (data.name, data.shape):
+            raise ReparamError(
+                f"{name} was trained on {system.data.name} {system.data.shape}, and this comparison is on "
+                f"{data.name} {data.shape}; only systems of one data set can be compared."
+            )
+
+
+def _clear(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise ReparamError(f"{out} is not empty; choose another --out, or remove it first.")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _entry(
+    label: str, system: System, run: Path, yardstick: Yardstick, out: Path, probes: list[tuple[int, float]]
+) -> Entry:
+    own_card = card(system.model, system.data.shape)
+    folder = out / label
+    measures = yardstick.measure(system, [value for _, value in probes])
+    entry = Entry(
+        name=label,
+        model=system.name,
+        paper=own_card.paper,
+        settings={k: v for k, v in system.settings.items() if not isinstance(v, torch.nn.Module)},
+        card=own_card,
+        measures=measures,
+        pictures=_pictures(system, yardstick, folder, out),
+        curves=_curves(run, probes),
+        cost=cost(system, run),
+        notes=[note]
+        if (note := pictures.channels_note(system.data.shape[0])) and system.data.kind == "image"
+        else [],
+    )
+    write_json(folder / "entry.json", entry.model_dump(mode="json"))
+    return entry
+
+
+def _pictures(system: System, yardstick: Yardstick, folder: Path, out: Path) -> dict[str, str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {}
+    test = yardstick.test
+    if system.data.kind == "image":
+        made["samples"] = pictures.grid(system.sample(SHOWN).cpu(), 8)
+        if system.can("encode"):
+            made["reconstructions"] = pictures.pairs(test[:16], system.reconstruct(test[:16]).cpu())
+            made["interpolation"] = pictures.interpolation(system.interpolate(test[:6], test[6:12]).cpu())
+        else:
+            made["interpolation"] = pictures.interpolation(system.interpolate_noise(6).cpu())
+    elif system.data.shape == (2,):
+        made["samples"] = pictures.scatter(system.sample(2000).cpu(), limits=_limits(test))
+    if system.can("encode"):
+        latent = system.encode(test).cpu()
+        if latent.shape[1:] == (2,):
+            made["latent"] = pictures.scatter(latent, yardstick.labels)
+    return {
+        kind: str(pictures.save(image, folder / f"{kind}.png").relative_to(out))
+        for kind, image in made.items()
+    }
+
+
+def _limits(points: Tensor) -> tuple[float, float, float, float]:
+    low, high = points.min(0).values, points.max(0).values
+    margin = 0.1 * (high - low)
+    left, right = (low - margin).tolist(), (high + margin).tolist()
+    return left[0], right[0], left[1], right[1]
+
+
+def _curves(run: Path, probes: list[tuple[int, float]]) -> Curves:
+    rows = read_log(run)
+    terms = {name: [row["terms"].get(name) for row in rows] for name in (rows[-1]["terms"] if rows else ())}
+    if probes and rows:
+        # A probe is shown at the first row of the log that is not before it.
+        line: list[float | None] = [None] * len(rows)
+        for step, value in probes:
+            line[next((i for i, row in enumerate(rows) if row["step"] >= step), len(rows) - 1)] = value
+        terms["samples.kernel distance to validation"] = line
+    return Curves(step=[r["step"] for r in rows], seconds=[r["seconds"] for r in rows], terms=terms)
+
+
+def _data_info(data: Data, yardstick: Yardstick, out: Path) -> DataInfo:
+    shown = {}
+    if data.kind == "image":
+        path = pictures.save(pictures.grid(examples(data, data.test, SHOWN), 8), out / "data" / "samples.png")
+        shown["samples"] = str(path.relative_to(out))
+    elif data.shape == (2,):
+        path = pictures.save(
+            pictures.scatter(yardstick.test, limits=_limits(yardstick.test)), out / "data" / "samples.png"
+        )
+        shown["samples"] = str(path.relative_to(out))
+    return DataInfo(
+        name=data.name,
+        kind=data.kind,
+        shape=list(data.shape),
+        train=len(data.train.x),
+        validation=len(data.validation.x),
+        test=len(data.test.x),
+        licence=data.licence,
+        source=data.source,
+        pictures=shown,
+    )
