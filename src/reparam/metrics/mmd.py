@@ -71,7 +71,7 @@ def mmd(
     The interval resamples the examples of both sides and takes the U-statistic of each resample. Away
     from equality this is the consistent bootstrap of a U-statistic (Arcones and Giné 1992). At equality
     the statistic is degenerate and the resamples spread about √3 times too far: the interval is then too
-    wide, never too narrow. The means over blocks of Bińkowski et al. 2018 would show the spread at the
+    wide, not too narrow. The means over blocks of Bińkowski et al. 2018 would show the spread at the
     size of a block, not at n.
 
     Raises ReparamError on other shapes, different widths or numbers that are not finite.
