@@ -325,13 +325,13 @@ class Streams:
     def _pinned(self, name: str, source: Source, n: int) -> Tensor:
         value = torch.tensor(self.control.pin[name], device=self.device)
         value = value.long() if isinstance(source, Categorical | Permutation) else value.float()
-        shape = source.shape if source.shared else (n, *source.shape)
+        one = (source.size,) if isinstance(source, Permutation) else source.shape
         try:
-            return value.expand(shape)
+            return value.expand(one if source.shared else (n, *one))
         except RuntimeError:
             raise ReparamError(
                 f"noise source {name!r} cannot be pinned to a value of shape {tuple(value.shape)}; "
-                f"one draw has shape {_of(source.shape)}: give one number or a list that fits."
+                f"one draw has shape {_of(one)}: give one number or a list that fits."
             ) from None
 
 
