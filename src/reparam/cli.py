@@ -15,7 +15,7 @@ from typing import Any
 import tyro
 
 from reparam.commands import catalogue, datasets, measure, training, use
-from reparam.errors import ReparamError
+from reparam.errors import ReparamError, unknown
 
 ABOUT = "Latent-variable generative models: the VAE, the GAN, and everything between."
 
@@ -87,6 +87,8 @@ def _run(arguments: list[str], speaks: bool) -> None:
     if not arguments:
         _parse(commands, prog, about, ["--help"], speaks, ends=False)
         sys.exit(2)
+    if not arguments[0].startswith("-") and arguments[0] not in commands:
+        raise unknown("command", arguments[0], commands)
     _parse(commands, prog, about, arguments, speaks)
 
 

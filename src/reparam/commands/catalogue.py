@@ -28,6 +28,8 @@ def models(json: Flag = False) -> None:
         json: print JSON, with every setting and its default.
     """
     from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
     from rich.text import Text
 
     found = [_entry(name) for name in _names()]
@@ -36,9 +38,12 @@ def models(json: Flag = False) -> None:
         return
     console = Console()
     for entry in found:
-        console.print(Text.assemble((entry["name"], "bold"), "  ", (entry["paper"], "dim")))
-        for what in ("players", "turns", "noise", "takes"):
-            console.print(Text(f"  {what:8} {', '.join(entry[what])}"))
+        console.print(Text(entry["name"], "bold"))
+        lines = Table.grid(padding=(0, 2))
+        for what in ("paper", "players", "turns", "noise", "takes"):
+            words = entry[what] if isinstance(entry[what], str) else "; ".join(entry[what])
+            lines.add_row(Text(what), Text(words))
+        console.print(Padding(lines, (0, 0, 0, 2)))
     console.print(Text("\n`reparam card MODEL` shows one in full, with its settings."))
 
 

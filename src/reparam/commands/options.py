@@ -118,14 +118,14 @@ def positive(**counts: int) -> None:
             raise ReparamError(f"--{name.replace('_', '-')} {count}: it must be at least 1.")
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, header: bool = True) -> None:
     """Prints a plain table; the last column wraps, the others do not."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     names = list(columns)
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=header)
     for name in names:
         made.add_column(name, no_wrap=name != names[-1], overflow="fold")
     for row in rows:
@@ -142,7 +142,7 @@ def as_json(value: object) -> str:
 
 def facts(rows: Mapping[str, object]) -> None:
     """Prints names and values in two columns."""
-    table(("", ""), rows.items())
+    table(("name", "value"), rows.items(), header=False)
 
 
 def _seed(name: str, value: object) -> int:

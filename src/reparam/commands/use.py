@@ -216,7 +216,8 @@ def score(
         words = [""] * len(scores) if labels is None else [(read.classes or ())[int(y)] for y in labels]
         rows += [(name, i, s, w) for i, (s, w) in enumerate(zip(scores.tolist(), words, strict=True))]
     order = torch.tensor([row[2] for row in rows]).argsort(stable=True).tolist()
-    print((inspect.getdoc(system.model.score) or "").split("\n", 1)[0])
+    meaning = (inspect.getdoc(system.model.score) or "").split("\n", 1)[0]
+    print(meaning.replace(": (n,)", ""))
     table(
         ("rank", "split", "row", "score", "label"),
         (
