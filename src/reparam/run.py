@@ -93,7 +93,7 @@ def train(
         control if isinstance(control, Control) else Control(system.seed if control is None else control)
     )
     settings = _settings(
-        batch_size=batch_size or min(system.recipe.batch_size, len(data.train.x)),
+        batch_size=min(system.recipe.batch_size, len(data.train.x)) if batch_size is None else batch_size,
         steps=steps,
         epochs=epochs,
         budget=budget,
