@@ -103,7 +103,7 @@ class ContinuousBernoulli(NamedTuple):
         size, mirrored = safe.abs(), torch.where(safe > 0, 1 - noise, noise)
         x = -torch.log1p(mirrored * torch.expm1(-size)) / size
         x = torch.where(safe > 0, 1 - x, x)
-        return torch.where(near, noise + self.logits * noise * (noise - 1) / 2, x).clamp(0, 1)
+        return torch.where(near, noise + self.logits * noise * (1 - noise) / 2, x).clamp(0, 1)
 
     def _log_constant(self) -> Tensor:
         # In logits: log C = log(ℓ / tanh(ℓ/2)) = log ℓ + log(1 + e^−ℓ) − log(1 − e^−ℓ), even in ℓ;
