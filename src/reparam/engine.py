@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +126,9 @@ class Engine:
 def stop() -> None:
     """Leaves the other processes, if there are any; done at exit by itself."""
     if dist.is_available() and dist.is_initialized():
+        # gloo's threads let go of the last tensors a moment after all is said; doing so while Python ends
+        # aborts the process (pytorch/pytorch#179291).
+        time.sleep(0.2)
         dist.destroy_process_group()
 
 
