@@ -235,6 +235,3 @@ def test_the_description_is_for_people(tmp_path: Path) -> None:
     about = json.loads((folder / "checkpoint.json").read_text())
     assert about["step"] == 3
     assert about["facts"]["trained"] is True
-    assert tensors(tmp_path / "run").keys() >= {"weights/encoder.0.layers.0.weight"} or tensors(
-        tmp_path / "run"
-    )

@@ -338,6 +338,7 @@ def _go(session: _Session, progress: Progress | None) -> System:
     session.save()
     session.log()
     trainer.use_averaged()
+    session.system.model.eval().float()  # as `load` gives it, whatever precision it was trained in
     return session.system
 
 

@@ -12,6 +12,7 @@ from reparam.data import Data
 from reparam.engine import Engine
 from reparam.errors import ReparamError
 from reparam.model import Model, Move, Terms, Turn, asks, move_name
+from reparam.nets.batch_norm import BatchNorm
 from reparam.noise import Permutation, Source, Streams
 from reparam.optimisers import Optimiser
 from reparam.schedules import at
@@ -55,6 +56,7 @@ class _Play:
     fields: tuple[str, ...]
     noise: tuple[str, ...]
     moves: list[tuple[Move, str, list[nn.Parameter], torch.optim.Optimizer, Optimiser]]
+    stateful: list[BatchNorm]
 
 
 class Trainer:
@@ -100,7 +102,9 @@ class Trainer:
             name = move_name(self.model, turn, move)
             rule = optimisers.get(name) or optimisers["default"]
             moves.append((move, name, parameters, rule.make(parameters), rule))
-        return _Play(turn, self.engine.loss(turn), wants.fields, wants.noise, moves)
+        inside = (m for move in turn.moves for player in move.players for m in player.modules())
+        stateful = [m for m in inside if isinstance(m, BatchNorm)]
+        return _Play(turn, self.engine.loss(turn), wants.fields, wants.noise, moves, stateful)
 
     @property
     def batches_seen(self) -> int:
@@ -190,6 +194,9 @@ class Trainer:
             for parameter in parameters:
                 parameter.grad = None
         self._propose(proposals)
+        for network in play.stateful:
+            for name, moment in network.proposals.items():
+                network.get_buffer(name).lerp_(moment.to(network.get_buffer(name)), 1 - network.decay)
         return {f"{play.turn.name}.{name}": mean.detach() for name, mean in means.items()}
 
     def _admitted(self, play: _Play, means: Mapping[str, Tensor]) -> list[Any]:
@@ -234,7 +241,6 @@ class Trainer:
         """Ends the training: the model takes the averaged weights, if they were kept."""
         for name, average in (self.averaged or {}).items():
             self.model.get_parameter(name).data.copy_(average)
-        self.model.eval()
 
     def tensors(self) -> dict[str, Tensor]:
         """What training holds besides the weights, by name: optimisers' memories, averaged weights."""
