@@ -13,11 +13,14 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+def processes() -> int:
+    """How many processes share a batch."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
 def gather(x: Tensor) -> Tensor:
     """The rows of every process, in order of rank: (n, …) → (processes · n, …)."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return x
-    return _Gather.apply(x)  # pyright: ignore[reportReturnType]
+    return x if processes() == 1 else _Gather.apply(x)  # pyright: ignore[reportReturnType]
 
 
 class _Gather(torch.autograd.Function):

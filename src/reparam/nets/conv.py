@@ -5,12 +5,16 @@ groups of channels, never by the batch: an example's output depends on that exam
 same on one process and on several.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from reparam.noise import Shape
+
+Norm = Callable[[int], nn.Module]
+"""A normalisation of so many channels."""
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
@@ -70,7 +74,7 @@ class ConvBody(nn.Module):
 class ConvGenerator(nn.Module):
     """(n, latent) → (n, c, h, w), linear at the end: transposed 4×4 convolutions, as in DCGAN."""
 
-    def __init__(self, latent: int, shape: Shape, base: int = 32) -> None:
+    def __init__(self, latent: int, shape: Shape, base: int = 32, norm: Norm = group_norm) -> None:
         super().__init__()
         channels, height, width = shape
         self.sizes = pyramid(height, width)[::-1]
@@ -78,13 +82,13 @@ class ConvGenerator(nn.Module):
         self.start = (wide[0], *self.sizes[0])
         first = wide[0] * self.sizes[0][0] * self.sizes[0][1]
         self.project = nn.Sequential(
-            nn.Linear(latent, first), nn.Unflatten(1, self.start), group_norm(wide[0]), nn.ReLU()
+            nn.Linear(latent, first), nn.Unflatten(1, self.start), norm(wide[0]), nn.ReLU()
         )
         self.stages = nn.ModuleList()
         for i, (before, after) in enumerate(pairwise(wide)):
             up = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
             last = i == len(wide) - 2
-            self.stages.append(up if last else nn.Sequential(up, group_norm(after), nn.ReLU()))
+            self.stages.append(up if last else nn.Sequential(up, norm(after), nn.ReLU()))
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.project(z)
