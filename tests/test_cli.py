@@ -340,6 +340,11 @@ def test_no_run(cli: Cli, tmp_path: Path) -> None:
     complains(cli("compare", tmp_path / "gone"), "gone")
 
 
+def test_a_run_named_like_a_model(cli: Cli, vae: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(vae.parent)
+    complains(cli("compare", "vae", "--data", "digits"), "./vae")
+
+
 def test_a_gan_has_no_encoder(cli: Cli, gan: Path, tmp_path: Path) -> None:
     complains(cli("encode", gan, "--out", tmp_path / "codes.npz"), "gan has no encoder", "vae-gan")
     complains(cli("reconstruct", gan), "gan has no encoder")

@@ -74,7 +74,7 @@ def card(
     from reparam.run import reload_data
     from reparam.system import build, described
 
-    if (Path(model) / "system.json").is_file():
+    if model not in registry.recipes() and (Path(model) / "system.json").is_file():
         system = described(Path(model))
         loaded = reload_data(system)
     else:

@@ -18,7 +18,6 @@ from reparam.commands.options import (
     by_model,
     data_options,
     facts,
-    flat,
     seconds,
 )
 from reparam.commands.progress import named_bar
@@ -110,15 +109,19 @@ def _settings(models: tuple[str, ...], words: Any) -> dict[str, dict[str, Any]]:
     from reparam import registry
     from reparam.errors import unknown
 
-    given = by_model(words) if flat(words) else {}
-    for name in given:
-        if name not in models or _is_run(name):
-            raise unknown("model of --set", name, [m for m in models if not _is_run(m)])
+    given = by_model(words)
     for name in models:
+        if _is_run(name) and name in registry.recipes():
+            raise ReparamError(
+                f"{name} is a model, and here a folder of a run too; write ./{name} for the run."
+            )
         if not _is_run(name):
             if "/" in name:
                 raise ReparamError(f"{name} holds no run: there is no system.json in it.")
             registry.validated(name, given.get(name, {}))
+    for name in given:
+        if _is_run(name) or name not in models:
+            raise unknown("model of --set", name, [m for m in models if not _is_run(m)])
     return given
 
 
@@ -130,13 +133,10 @@ def _show(found: object) -> None:
     from rich.console import Console
 
     from reparam.report.schema import Report
-    from reparam.report.summary import caveats, sentence, terminal_table
+    from reparam.report.summary import terminal_table
 
     if isinstance(found, Report):
-        console = Console()
-        console.print(terminal_table(found))
-        for words in (sentence(found), *caveats(found)):
-            console.print(words, markup=False, highlight=False)
+        Console().print(terminal_table(found))
 
 
 def _words(record: Mapping[str, Any]) -> str:
