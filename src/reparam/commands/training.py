@@ -169,10 +169,9 @@ def _last_step(run: Path) -> int | None:
 
 
 def _end(run: Path) -> None:
-    import torch.distributed as dist
+    from reparam.engine import stop
 
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
+    stop()  # `__main__` leaves several processes without the exit handlers that would do it
     print(
         f"{run}: trained to step {_last_step(run)}. Next: `reparam sample {run}`, `reparam evaluate {run}`."
     )
