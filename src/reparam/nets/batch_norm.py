@@ -1,4 +1,4 @@
-"""Batch normalisation as a pure function: synchronised between processes, its moments moved by the trainer."""
+"""Batch norm as a pure function: synchronised between processes, its moments moved by the trainer."""
 
 import torch
 import torch.nn.functional as F

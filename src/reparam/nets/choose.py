@@ -6,7 +6,7 @@ from typing import Literal
 from torch import nn
 
 from reparam.nets import heads
-from reparam.nets.conv import ConvBody, ConvGenerator
+from reparam.nets.conv import ConvBody, ConvGenerator, Norm, group_norm
 from reparam.nets.mlp import MLPBody, MLPGenerator
 from reparam.nets.resnet import ResidualBody, ResidualGenerator
 from reparam.noise import Shape
@@ -16,31 +16,34 @@ Network = Literal["auto", "mlp", "conv", "residual"]
 
 
 def body(
-    shape: Shape, network: Network, width: int, *, normalise: bool = True, slope: float = 0.0
+    shape: Shape, network: Network, width: int, *, norm: Norm | None = group_norm, slope: float = 0.0
 ) -> heads.Body:
     """A network (n, *shape) → (n, features).
 
-    width is the hidden units of fully connected layers, or 8 × the channels of the first stage.
+    width is the hidden units of fully connected layers, which are not normalised, or 8 × the channels of
+    the first stage.
     """
     match _resolve(shape, network):
         case "mlp":
             activation = partial(nn.LeakyReLU, slope) if slope else nn.ReLU
             return MLPBody(shape, [width, width], activation)
         case "conv":
-            return ConvBody(shape, max(width // 8, 8), normalise=normalise, slope=slope)
+            return ConvBody(shape, max(width // 8, 8), norm=norm, slope=slope)
         case _:
-            return ResidualBody(shape, max(width // 8, 8), normalise=normalise)
+            return ResidualBody(shape, max(width // 8, 8), norm=norm)
 
 
-def generator(latent: int, shape: Shape, network: Network, width: int) -> nn.Module:
+def generator(
+    latent: int, shape: Shape, network: Network, width: int, *, norm: Norm = group_norm
+) -> nn.Module:
     """A network (n, latent) → (n, *shape), linear at the end."""
     match _resolve(shape, network):
         case "mlp":
             return MLPGenerator(latent, shape, [width, width])
         case "conv":
-            return ConvGenerator(latent, shape, max(width // 8, 8))
+            return ConvGenerator(latent, shape, max(width // 8, 8), norm)
         case _:
-            return ResidualGenerator(latent, shape, max(width // 8, 8))
+            return ResidualGenerator(latent, shape, max(width // 8, 8), norm)
 
 
 def encoder(
@@ -52,9 +55,11 @@ def encoder(
     return nn.Sequential(features, head(features.features, latent))  # pyright: ignore[reportArgumentType]
 
 
-def discriminator(shape: Shape, network: Network, width: int) -> heads.Discriminator:
-    """A network (n, *shape) → logits (n,), unnormalised, so that a gradient penalty is per example."""
-    features = body(shape, network, width, normalise=False, slope=0.2)
+def discriminator(
+    shape: Shape, network: Network, width: int, *, norm: Norm | None = None
+) -> heads.Discriminator:
+    """A network (n, *shape) → logits (n,). Unnormalised, a gradient penalty is each example's own."""
+    features = body(shape, network, width, norm=norm, slope=0.2)
     return heads.Discriminator(features, features.features)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,8 +1,7 @@
 """Convolutional networks for images of any size and number of channels.
 
 Each stage halves the sides (rounding up) until the shorter one is at most 4. Normalisation is by
-groups of channels, never by the batch: an example's output depends on that example alone, and is the
-same on one process and on several.
+groups of channels unless another is given: an example's output then depends on that example alone.
 """
 
 from collections.abc import Callable
@@ -39,7 +38,9 @@ def group_norm(channels: int) -> nn.GroupNorm:
 class ConvBody(nn.Module):
     """(n, c, h, w) in [0, 1] → (n, features): strided 4×4 convolutions, as in DCGAN."""
 
-    def __init__(self, shape: Shape, base: int = 32, *, normalise: bool = True, slope: float = 0.0) -> None:
+    def __init__(
+        self, shape: Shape, base: int = 32, *, norm: Norm | None = group_norm, slope: float = 0.0
+    ) -> None:
         super().__init__()
         channels, height, width = shape
         sizes = pyramid(height, width)
@@ -47,8 +48,8 @@ class ConvBody(nn.Module):
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(wide)):
             layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
-            if normalise and i > 0:
-                layers.append(group_norm(after))
+            if norm and i > 0:
+                layers.append(norm(after))
             layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
         self.net = nn.Sequential(*layers)
         # An odd side must be padded to even for the halves to round up.

@@ -5,19 +5,16 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reparam.nets.conv import group_norm, pyramid, widths
+from reparam.nets.conv import Norm, group_norm, pyramid, widths
 from reparam.noise import Shape
 
 
 class Block(nn.Module):
-    """Pre-activation residual block (He et al. 2016, arXiv:1603.05027): (n, before, h, w) → (n, after, h, w)."""
+    """Pre-activation block (He et al. 2016, arXiv:1603.05027): (n, before, h, w) → (n, after, h, w)."""
 
-    def __init__(self, before: int, after: int, *, normalise: bool = True) -> None:
+    def __init__(self, before: int, after: int, norm: Norm | None = group_norm) -> None:
         super().__init__()
-
-        def norm(channels: int) -> nn.Module:
-            return group_norm(channels) if normalise else nn.Identity()
-
+        norm = norm or nn.Identity
         self.branch = nn.Sequential(
             norm(before),
             nn.SiLU(),
@@ -35,14 +32,14 @@ class Block(nn.Module):
 class ResidualBody(nn.Module):
     """(n, c, h, w) in [0, 1] → (n, features): one block a stage, then average pooling by two."""
 
-    def __init__(self, shape: Shape, base: int = 32, *, normalise: bool = True) -> None:
+    def __init__(self, shape: Shape, base: int = 32, *, norm: Norm | None = group_norm) -> None:
         super().__init__()
         channels, height, width = shape
         self.sizes = pyramid(height, width)
         wide = [base, *widths(base, len(self.sizes) - 1, most=4)]
         self.stem = nn.Conv2d(channels, base, 3, padding=1)
-        self.blocks = nn.ModuleList(Block(a, b, normalise=normalise) for a, b in pairwise(wide))
-        self.last = nn.Sequential(Block(wide[-1], wide[-1], normalise=normalise), nn.SiLU())
+        self.blocks = nn.ModuleList(Block(a, b, norm) for a, b in pairwise(wide))
+        self.last = nn.Sequential(Block(wide[-1], wide[-1], norm), nn.SiLU())
         self.features = wide[-1] * self.sizes[-1][0] * self.sizes[-1][1]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,17 +52,19 @@ class ResidualBody(nn.Module):
 class ResidualGenerator(nn.Module):
     """(n, latent) → (n, c, h, w), linear at the end: one block a stage after doubling by repetition."""
 
-    def __init__(self, latent: int, shape: Shape, base: int = 32) -> None:
+    def __init__(self, latent: int, shape: Shape, base: int = 32, norm: Norm = group_norm) -> None:
         super().__init__()
         channels, height, width = shape
         self.sizes = pyramid(height, width)[::-1]
         wide = [*widths(base, len(self.sizes) - 1, most=4)[::-1], base]
         start = (wide[0], *self.sizes[0])
         self.project = nn.Sequential(
-            nn.Linear(latent, start[0] * start[1] * start[2]), nn.Unflatten(1, start), Block(wide[0], wide[0])
+            nn.Linear(latent, start[0] * start[1] * start[2]),
+            nn.Unflatten(1, start),
+            Block(wide[0], wide[0], norm),
         )
-        self.blocks = nn.ModuleList(Block(a, b) for a, b in pairwise(wide))
-        self.last = nn.Sequential(group_norm(base), nn.SiLU(), nn.Conv2d(base, channels, 3, padding=1))
+        self.blocks = nn.ModuleList(Block(a, b, norm) for a, b in pairwise(wide))
+        self.last = nn.Sequential(norm(base), nn.SiLU(), nn.Conv2d(base, channels, 3, padding=1))
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.project(z)

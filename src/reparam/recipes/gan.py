@@ -8,7 +8,9 @@ from reparam.losses import GAMES
 from reparam.models.gan import GAN
 from reparam.models.wgan_gp import WGANGP
 from reparam.nets import choose, heads
+from reparam.nets.batch_norm import BatchNorm
 from reparam.nets.choose import Network
+from reparam.nets.conv import Norm, group_norm
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
 
@@ -18,20 +20,24 @@ def gan(
     *,
     latent: int = 64,
     network: Network = "auto",
-    width: int = 256,
+    width: int = 128,
     game: Literal["non-saturating", "hinge"] = "non-saturating",
-    lr: float = 2e-4,
+    lr: float = 1e-3,
+    generator_lr: float = 3e-3,
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,
 ) -> Recipe:
-    """DCGAN's setting (Radford et al. 2016): Adam 2e-4 with β₁ = 0.5."""
+    """DCGAN's setting (Radford et al. 2016): batch norm in both players, Adam with β₁ = 0.5."""
     model = GAN(
-        generator or _generator(data, latent, network, width),
-        discriminator or choose.discriminator(data.shape, network, width),
+        generator or _generator(data, latent, network, width, BatchNorm),
+        discriminator or choose.discriminator(data.shape, network, width, norm=BatchNorm),
         latent,
         game=GAMES[game],
     )
-    return Recipe(model, {"default": Adam(lr, betas=(0.5, 0.999))})
+    return Recipe(
+        model,
+        {"discrimination": Adam(lr, betas=(0.5, 0.999)), "deception": Adam(generator_lr, betas=(0.5, 0.999))},
+    )
 
 
 def wgan_gp(
@@ -57,6 +63,8 @@ def wgan_gp(
     return Recipe(model, {"default": Adam(lr, betas=(0.0, 0.9))})
 
 
-def _generator(data: DataFacts, latent: int, network: Network, width: int) -> nn.Module:
-    net = choose.generator(latent, data.shape, network, width)
+def _generator(
+    data: DataFacts, latent: int, network: Network, width: int, norm: Norm = group_norm
+) -> nn.Module:
+    net = choose.generator(latent, data.shape, network, width, norm=norm)
     return nn.Sequential(net, heads.Image(data.levels != "real"))

@@ -23,7 +23,7 @@ def vae_gan(
     discriminator: nn.Module | None = None,
 ) -> Recipe:
     """RMSprop, and the balance rule of the authors' code."""
-    body = choose.body(data.shape, network, width, normalise=False, slope=0.2)
+    body = choose.body(data.shape, network, width, norm=None, slope=0.2)
     model = VAEGAN(
         encoder or choose.encoder(data.shape, latent, network, width),
         decoder
