@@ -16,21 +16,27 @@ Network = Literal["auto", "mlp", "conv", "residual"]
 
 
 def body(
-    shape: Shape, network: Network, width: int, *, norm: Norm | None = group_norm, slope: float = 0.0
+    shape: Shape,
+    network: Network,
+    width: int,
+    *,
+    norm: Norm | None = group_norm,
+    slope: float = 0.0,
+    raw: bool = False,
 ) -> heads.Body:
     """A network (n, *shape) → (n, features).
 
     width is the hidden units of fully connected layers, which are not normalised, or 8 × the channels of
-    the first stage.
+    the first stage. raw leaves out what follows the last linear map.
     """
     match _resolve(shape, network):
         case "mlp":
             activation = partial(nn.LeakyReLU, slope) if slope else nn.ReLU
-            return MLPBody(shape, [width, width], activation)
+            return MLPBody(shape, [width, width], activation, raw=raw)
         case "conv":
-            return ConvBody(shape, max(width // 8, 8), norm=norm, slope=slope)
+            return ConvBody(shape, max(width // 8, 8), norm=norm, slope=slope, raw=raw)
         case _:
-            return ResidualBody(shape, max(width // 8, 8), norm=norm)
+            return ResidualBody(shape, max(width // 8, 8), norm=norm, raw=raw)
 
 
 def generator(

@@ -36,10 +36,19 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 class ConvBody(nn.Module):
-    """(n, c, h, w) in [0, 1] → (n, features): strided 4×4 convolutions, as in DCGAN."""
+    """(n, c, h, w) in [0, 1] → (n, features): strided 4×4 convolutions, as in DCGAN.
+
+    raw features are the last convolution's own, before normalisation and activation.
+    """
 
     def __init__(
-        self, shape: Shape, base: int = 32, *, norm: Norm | None = group_norm, slope: float = 0.0
+        self,
+        shape: Shape,
+        base: int = 32,
+        *,
+        norm: Norm | None = group_norm,
+        slope: float = 0.0,
+        raw: bool = False,
     ) -> None:
         super().__init__()
         channels, height, width = shape
@@ -48,6 +57,8 @@ class ConvBody(nn.Module):
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(wide)):
             layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            if raw and i == len(wide) - 2:
+                break
             if norm and i > 0:
                 layers.append(norm(after))
             layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())

@@ -20,10 +20,13 @@ def mlp(sizes: Sequence[int], activation: Activation = nn.ReLU) -> nn.Sequential
 
 
 class MLPBody(nn.Sequential):
-    """(n, *shape) → (n, features)."""
+    """(n, *shape) → (n, features), raw before the last activation."""
 
-    def __init__(self, shape: Shape, hidden: Sequence[int], activation: Activation = nn.ReLU) -> None:
-        super().__init__(nn.Flatten(1), *mlp([math.prod(shape), *hidden], activation))
+    def __init__(
+        self, shape: Shape, hidden: Sequence[int], activation: Activation = nn.ReLU, *, raw: bool = False
+    ) -> None:
+        layers = list(mlp([math.prod(shape), *hidden], activation))
+        super().__init__(nn.Flatten(1), *(layers[:-1] if raw else layers))
         self.features = hidden[-1]
 
 

@@ -30,16 +30,21 @@ class Block(nn.Module):
 
 
 class ResidualBody(nn.Module):
-    """(n, c, h, w) in [0, 1] → (n, features): one block a stage, then average pooling by two."""
+    """(n, c, h, w) in [0, 1] → (n, features): one block a stage, then average pooling by two.
 
-    def __init__(self, shape: Shape, base: int = 32, *, norm: Norm | None = group_norm) -> None:
+    raw features are the last block's own, before the activation.
+    """
+
+    def __init__(
+        self, shape: Shape, base: int = 32, *, norm: Norm | None = group_norm, raw: bool = False
+    ) -> None:
         super().__init__()
         channels, height, width = shape
         self.sizes = pyramid(height, width)
         wide = [base, *widths(base, len(self.sizes) - 1, most=4)]
         self.stem = nn.Conv2d(channels, base, 3, padding=1)
         self.blocks = nn.ModuleList(Block(a, b, norm) for a, b in pairwise(wide))
-        self.last = nn.Sequential(Block(wide[-1], wide[-1], norm), nn.SiLU())
+        self.last = nn.Sequential(Block(wide[-1], wide[-1], norm), nn.Identity() if raw else nn.SiLU())
         self.features = wide[-1] * self.sizes[-1][0] * self.sizes[-1][1]
 
     def forward(self, x: Tensor) -> Tensor:

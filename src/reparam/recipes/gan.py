@@ -37,6 +37,7 @@ def gan(
     return Recipe(
         model,
         {"discrimination": Adam(lr, betas=(0.5, 0.999)), "deception": Adam(generator_lr, betas=(0.5, 0.999))},
+        batch_size=32,  # many steps make more of a minute than precise ones
     )
 
 
