@@ -46,22 +46,22 @@ def wgan_gp(
     *,
     latent: int = 64,
     network: Network = "auto",
-    width: int = 256,
+    width: int = 128,
     critic_steps: int = 5,
     penalty: float = 10.0,
-    lr: float = 2e-4,
+    lr: float = 2e-3,
     generator: nn.Module | None = None,
     critic: nn.Module | None = None,
 ) -> Recipe:
     """Gulrajani et al. 2017: Adam 2e-4 with β = (0, 0.9), five critic steps, no norm in the critic."""
     model = WGANGP(
-        generator or _generator(data, latent, network, width),
+        generator or _generator(data, latent, network, width, BatchNorm),
         critic or choose.discriminator(data.shape, network, width),
         latent,
         penalty=penalty,
         critic_steps=critic_steps,
     )
-    return Recipe(model, {"default": Adam(lr, betas=(0.0, 0.9))})
+    return Recipe(model, {"default": Adam(lr, betas=(0.0, 0.9))}, batch_size=32)
 
 
 def _generator(
