@@ -46,7 +46,8 @@ def compare(
     different data, and if `out` holds something else than an earlier report.
     """
     out, settings = Path(out), settings or {}
-    finished = [name for name in names if (Path(name) / "system.json").is_file()]
+    # A model's name is a model, even where a folder is called so; `./vae` is the folder.
+    finished = [n for n in names if n not in registry.recipes() and (Path(n) / "system.json").is_file()]
     for name in set(names) - set(finished):
         registry.recipe(name)
     if len(set(names)) < len(names):
@@ -134,7 +135,12 @@ def _clear(out: Path) -> None:
 def _entry(
     label: str, system: System, run: Path, yardstick: Yardstick, out: Path, probes: list[tuple[int, float]]
 ) -> Entry:
-    own_card = card(system.model, system.data.shape)
+    own_card = card(
+        system.model,
+        system.data.shape,
+        data_noise=yardstick.data.noise(),
+        examples=len(yardstick.data.train.x),
+    )
     folder = out / label
     measures = yardstick.measure(system, [value for _, value in probes])
     entry = Entry(

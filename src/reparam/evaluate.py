@@ -28,8 +28,8 @@ from reparam.system import System, load, write_json
 
 MOST = 1000  # examples measured, of the test split and of samples alike
 PROBE = 256  # samples and validation examples of the measure that is repeated along the run
-DRAWS = 100  # importance samples for the likelihood
-LIKELIHOOD_OF = 200  # test examples for the likelihood
+DRAWS = 50  # importance samples for the likelihood
+LIKELIHOOD_OF = 100  # test examples for the likelihood
 
 Records = dict[str, MeasureRecord]
 
@@ -41,7 +41,7 @@ class Yardstick:
         self.data, self.seed = data, seed
         self.test = examples(data, data.test, MOST)
         self.labels = None if data.test.y is None else data.test.y[:MOST]
-        self.train = examples(data, data.train, 5 * MOST)
+        self.train = examples(data, data.train, 3 * MOST)
         self.extract, self.of = _features(data)
         self.test_features, self.train_features = self.extract(self.test), self.extract(self.train)
         self.judge = self._judge()
@@ -52,7 +52,7 @@ class Yardstick:
         if self.data.kind != "image" or self.data.train.y is None or len(self.data.classes or ()) < 2:
             return None
         try:
-            return classifier.train(self.train, self.data.train.y[: 5 * MOST], seed=self.seed)
+            return classifier.train(self.train, self.data.train.y[: 3 * MOST], seed=self.seed)
         except ReparamError:
             return None  # too few labelled images for a judge worth asking
 
@@ -199,7 +199,7 @@ def _features(data: Data) -> tuple[Extractor | Any, str]:
 
 
 def _probe_features(data: Data) -> Any:
-    return extractor("random-conv") if data.kind == "image" else _flat
+    return extractor("pixels") if data.kind == "image" else _flat
 
 
 def _flat(x: Tensor) -> Tensor:
