@@ -187,6 +187,7 @@ def _build(
     # Initial weights are a named source like any other: foreign code, under a seed of its own.
     with Streams(seed).ambient("weights"):
         recipe = registry.recipe(name)(about, **checked)
+    recipe.model.eval()  # in which its abilities work; training switches it for as long as it lasts
     if about.kind not in recipe.model.takes:
         raise ReparamError(
             f"{name} takes data of kind {' or '.join(recipe.model.takes)}, and {about.name} is {about.kind}."
@@ -197,7 +198,7 @@ def _build(
 def load(folder: str | Path, device: str = "cpu", *, averaged: bool = True, **networks: nn.Module) -> System:
     """The system of a run or of `save`, with the weights of its newest whole checkpoint.
 
-    Networks given to `build` must be given again. `averaged` takes the averaged weights of a run that kept them.
+    Networks given to `build` must be given again. `averaged` takes a run's averaged weights, if it kept any.
     Raises ReparamError if the folder holds none, or does not fit the networks.
     """
     folder = Path(folder)
