@@ -258,8 +258,8 @@ def main() -> None:
         row = compare(name, network, sets[network], arguments.pairs, device)
         rows.append(row)
         print(
-            f"{row['model']:8} {row['network']:5} {row['ours_ms']:8.2f} ms  {row['hand_written_ms']:8.2f} by hand  "
-            f"× {row['ratio']:.3f} (CPU × {row['cpu_ratio']:.3f}; limit {row['limit']})",
+            f"{row['model']:8} {row['network']:5} {row['ours_ms']:8.2f} ms  "
+            f"{row['hand_written_ms']:8.2f} by hand  × {row['ratio']:.3f} (CPU × {row['cpu_ratio']:.3f}; limit {row['limit']})",
             flush=True,
         )
     RESULTS.mkdir(exist_ok=True)

@@ -1,0 +1,135 @@
+"""Generated pages: the README's tables from the registry and `benchmarks/results`, the command line's page,
+the JSON schemas. `make docs` runs it; a test holds the committed pages to it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from reparam.commands.reference import reference
+from reparam.contract import clauses
+from reparam.registry import models
+from reparam.report.schema import json_schema
+from reparam.run import RunSettings
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+
+
+def systems() -> str:
+    """A row a system."""
+    rows = ["| system | takes | paper |", "|---|---|---|"]
+    rows += [f"| `{name}` | {', '.join(cls.takes)} | {cls.paper} |" for name, cls in models().items()]
+    return "\n".join(rows) + f"\n\nEvery one passes the {len(clauses())} clauses of the contract."
+
+
+def figures() -> str:
+    """A row a figure that was measured."""
+    rows = ["| figure | asked | measured |", "|---|---|---|"]
+    for name, words in {
+        "vae-mnist": _vae,
+        "25gaussians": _toys,
+        "aae-ring": _ring,
+        "vae-gan": _avatars,
+    }.items():
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            content = json.loads(path.read_text())
+            rows += [f"| {label} | {content['target']} | {measured} |" for label, measured in words(content)]
+        else:
+            rows.append(f"| {name} | see `benchmarks/figures.py` | not measured yet |")
+    return "\n".join(rows)
+
+
+def steps() -> str:
+    """A row a model and network: the cost of a step beside the hand-written loop's."""
+    path = RESULTS / "step.json"
+    if not path.is_file():
+        return "Not measured yet: `make benchmark-step`."
+    content = json.loads(path.read_text())
+    rows = ["| model | network | by hand | reparam | ratio | asked |", "|---|---|---|---|---|---|"]
+    rows += [
+        f"| {r['model']} | {r['network']}, batch {r['batch']} | {r['hand_written_ms']:.2f} ms "
+        f"| {r['ours_ms']:.2f} ms | {r['ratio']:.3f} | ≤ {r['limit']:.2f} |"
+        for r in content["rows"]
+    ]
+    pairs = content["rows"][0]["pairs"]
+    about = f"Medians of {pairs} pairs on {content['device']}, {content['threads']} thread(s)."
+    return "\n".join(rows) + f"\n\n{about}"
+
+
+def _vae(content: dict[str, Any]) -> list[tuple[str, str]]:
+    low, high = content["interval"]
+    return [
+        (
+            "VAE on dynamically binarised MNIST, importance-weighted, K = 500, whole test set",
+            f"{content['negative_log_likelihood']:.2f} nats ({low:.2f} – {high:.2f}) "
+            f"in {content['cpu_minutes']:.0f} CPU minutes; negative ELBO {content['negative_elbo']:.2f}",
+        )
+    ]
+
+
+def _toys(content: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for model in ("wgan-gp", "gan"):
+        rows = [row for row in content["rows"] if row["model"] == model]
+        modes = ", ".join(f"{row['modes']:.0f}" for row in rows)
+        quality = ", ".join(f"{100 * row['quality']:.0f} %" for row in rows)
+        found.append(
+            (f"25 Gaussians, {model}, {len(rows)} seeds", f"modes {modes}; of high quality {quality}")
+        )
+    return found
+
+
+def _ring(content: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for model in ("aae", "vae"):
+        rows = [row for row in content["rows"] if row["model"] == model]
+        words = "; ".join(f"{row['mmd2']:.5f} ({row['ratio']:.1f} ×)" for row in rows)
+        found.append(
+            (f"Codes against prior in the plane, {model}, MNIST, {len(rows)} seeds", f"MMD² {words}")
+        )
+    return found
+
+
+def _avatars(content: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for row in content["rows"]:
+        low, high = row["kernel_distance_interval"]
+        found.append(
+            (
+                f"{row['model']} on avatars",
+                f"sharpness {row['sharpness']:.2f} of the data's; "
+                f"kernel distance {row['kernel_distance']:.3f} ({low:.3f} – {high:.3f}); Fréchet {row['frechet']:.1f} (floor {row['frechet_floor']:.1f})",
+            )
+        )
+    return found
+
+
+def readme(text: str) -> str:
+    """The README with its generated parts anew."""
+    for name, part in {"systems": systems(), "figures": figures(), "steps": steps()}.items():
+        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+        text = re.sub(pattern, lambda found, part=part: found[1] + part + found[2], text, flags=re.DOTALL)
+    return text
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page and what it must hold."""
+    path = ROOT / "README.md"
+    schemas = {"report": json_schema(), "run": RunSettings.model_json_schema()}
+    return {
+        path: readme(path.read_text()),
+        ROOT / "docs" / "cli.md": reference(),
+        **{
+            ROOT / "docs" / "schemas" / f"{name}.json": json.dumps(schema, indent=1, ensure_ascii=False)
+            + "\n"
+            for name, schema in schemas.items()
+        },
+    }
+
+
+if __name__ == "__main__":
+    for path, content in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
