@@ -257,11 +257,9 @@ def main() -> None:
     for network, name in itertools.product(arguments.networks, arguments.only):
         row = compare(name, network, sets[network], arguments.pairs, device)
         rows.append(row)
-        print(
-            f"{row['model']:8} {row['network']:5} {row['ours_ms']:8.2f} ms  "
-            f"{row['hand_written_ms']:8.2f} by hand  × {row['ratio']:.3f} (CPU × {row['cpu_ratio']:.3f}; limit {row['limit']})",
-            flush=True,
-        )
+        times = f"{row['ours_ms']:8.2f} ms {row['hand_written_ms']:8.2f} by hand"
+        ratios = f"× {row['ratio']:.3f} (CPU × {row['cpu_ratio']:.3f}; limit {row['limit']})"
+        print(f"{name:8} {network:5} {times}  {ratios}", flush=True)
     RESULTS.mkdir(exist_ok=True)
     target = RESULTS / ("step.json" if device.type == "cpu" else f"step-{device.type}.json")
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"

@@ -100,7 +100,8 @@ def _avatars(content: dict[str, Any]) -> list[tuple[str, str]]:
             (
                 f"{row['model']} on avatars",
                 f"sharpness {row['sharpness']:.2f} of the data's; "
-                f"kernel distance {row['kernel_distance']:.3f} ({low:.3f} – {high:.3f}); Fréchet {row['frechet']:.1f} (floor {row['frechet_floor']:.1f})",
+                f"kernel distance {row['kernel_distance']:.3f} ({low:.3f} – {high:.3f}); "
+                f"Fréchet {row['frechet']:.1f} (floor {row['frechet_floor']:.1f})",
             )
         )
     return found

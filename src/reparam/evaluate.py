@@ -84,9 +84,7 @@ class Yardstick:
             labels = {"mse": "Reconstruction error", "psnr": "Reconstruction PSNR", "ssim": "SSIM"}
             found = {k: _record(labels[k], "faithful", m) for k, m in reconstruction(self.test, made).items()}
         else:
-            found = {
-                "mse": _record("Reconstruction error", "faithful", _mean_square(self.test, made))
-            }
+            found = {"mse": _record("Reconstruction error", "faithful", _mean_square(self.test, made))}
         if self.judge:
             kept = classifier.faithful(self.judge, self.test, made)
             found["class_kept"] = _record("Class kept in reconstruction", "faithful", kept)
