@@ -627,7 +627,7 @@ LEARNING = {
     # Not the ring: there both variances of the data equal the first σ², the very edge of collapse.
     "sigma-vae": (BARS, {"latent": 4, "width": 32}, 150),
     "aae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "adversarial_lr": 1e-3}, 600),
-    "gan": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
+    "gan": (RING, {"latent": 2, "width": 32, "lr": 2e-3, "generator_lr": 2e-3}, 800),
     "wgan-gp": (RING, {"latent": 2, "width": 32, "lr": 2e-3, "penalty": 1.0}, 400),
     "vae-gan": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "gamma": 1.0}, 800),
     "autoencoder": (BARS, {"latent": 8, "width": 32}, 150),

@@ -29,7 +29,7 @@ def body(
     width is the hidden units of fully connected layers, which are not normalised, or 8 × the channels of
     the first stage. raw leaves out what follows the last linear map.
     """
-    match _resolve(shape, network):
+    match resolve(shape, network):
         case "mlp":
             activation = partial(nn.LeakyReLU, slope) if slope else nn.ReLU
             return MLPBody(shape, [width, width], activation, raw=raw)
@@ -43,7 +43,7 @@ def generator(
     latent: int, shape: Shape, network: Network, width: int, *, norm: Norm = group_norm
 ) -> nn.Module:
     """A network (n, latent) → (n, *shape), linear at the end."""
-    match _resolve(shape, network):
+    match resolve(shape, network):
         case "mlp":
             return MLPGenerator(latent, shape, [width, width])
         case "conv":
@@ -69,7 +69,8 @@ def discriminator(
     return heads.Discriminator(features, features.features)  # pyright: ignore[reportArgumentType]
 
 
-def _resolve(shape: Shape, network: Network) -> Network:
+def resolve(shape: Shape, network: Network) -> Network:
+    """What `auto` stands for with this shape; vectors have fully connected layers in any case."""
     if network == "auto":
         return "conv" if len(shape) == 3 and min(shape[1:]) >= 8 else "mlp"
     return network if len(shape) == 3 else "mlp"
