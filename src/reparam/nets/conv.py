@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from reparam.nets.batch_norm import BatchNorm
 from reparam.noise import Shape
 
 Norm = Callable[[int], nn.Module]
@@ -17,7 +18,7 @@ Norm = Callable[[int], nn.Module]
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
-    """The sizes of the stages, largest first: each half the last, rounded up, until a side is at most 4."""
+    """The sizes of the stages, largest first: each half the last, rounded up, down to a side of at most 4."""
     sizes = [(height, width)]
     while min(sizes[-1]) > 4:
         h, w = sizes[-1]
@@ -33,6 +34,11 @@ def widths(base: int, stages: int, most: int = 8) -> list[int]:
 def group_norm(channels: int) -> nn.GroupNorm:
     """Group normalisation with 8 groups where they divide the channels."""
     return nn.GroupNorm(next(g for g in (8, 4, 2, 1) if channels % g == 0), channels)
+
+
+def _bias(norm: Norm | None) -> bool:
+    # Batch norm takes a bias away again; what gradient rounding leaves it, Adam would blow up to full steps.
+    return norm is not BatchNorm
 
 
 class ConvBody(nn.Module):
@@ -56,11 +62,13 @@ class ConvBody(nn.Module):
         wide = [channels, *widths(base, len(sizes) - 1)]
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(wide)):
-            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
-            if raw and i == len(wide) - 2:
+            last = raw and i == len(wide) - 2
+            then = norm if i > 0 and not last else None
+            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=_bias(then)))
+            if last:
                 break
-            if norm and i > 0:
-                layers.append(norm(after))
+            if then:
+                layers.append(then(after))
             layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
         self.net = nn.Sequential(*layers)
         # An odd side must be padded to even for the halves to round up.
@@ -98,8 +106,8 @@ class ConvGenerator(nn.Module):
         )
         self.stages = nn.ModuleList()
         for i, (before, after) in enumerate(pairwise(wide)):
-            up = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
             last = i == len(wide) - 2
+            up = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=_bias(None if last else norm))
             self.stages.append(up if last else nn.Sequential(up, norm(after), nn.ReLU()))
 
     def forward(self, z: Tensor) -> Tensor:
