@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from reparam.checkpoint import Content
 from reparam.commands.reference import reference
 from reparam.contract import clauses
 from reparam.registry import models
-from reparam.report.schema import json_schema
+from reparam.report.schema import Card, json_schema
 from reparam.run import RunSettings
 
 ROOT = Path(__file__).parent.parent
@@ -118,7 +119,12 @@ def readme(text: str) -> str:
 def pages() -> dict[Path, str]:
     """Every generated page and what it must hold."""
     path = ROOT / "README.md"
-    schemas = {"report": json_schema(), "run": RunSettings.model_json_schema()}
+    schemas = {
+        "report": json_schema(),
+        "card": Card.model_json_schema(),
+        "run": RunSettings.model_json_schema(),
+        "checkpoint": Content.model_json_schema(),
+    }
     return {
         path: readme(path.read_text()),
         ROOT / "docs" / "cli.md": reference(),

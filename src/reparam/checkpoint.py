@@ -15,9 +15,10 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -25,6 +26,18 @@ from torch import Tensor
 from reparam.errors import ReparamError
 
 KEEP = 2
+
+
+class Content(BaseModel):
+    """`checkpoint.json`; the digest is of everything else in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[1]
+    step: int = Field(ge=0)
+    digests: dict[str, str] = Field(description="sha256 of each file beside it")
+    facts: dict[str, Any] = Field(description="seconds used, the open window of the log, the settings")
+    digest: str = Field(description="sha256 of this content without this field, keys sorted")
 
 
 @dataclass(frozen=True)
@@ -103,15 +116,15 @@ def steps(folder: Path) -> list[int]:
 
 
 def _read(path: Path, device: torch.device | str) -> Checkpoint:
-    content = json.loads((path / "checkpoint.json").read_text())
-    if content.pop("digest") != _digest_of(content):
+    content = Content.model_validate_json((path / "checkpoint.json").read_text())
+    if content.digest != _digest_of(content.model_dump(exclude={"digest"})):
         raise ValueError("checkpoint.json is not what was written")
     files = {}
-    for name, digest in content["digests"].items():
+    for name, digest in content.digests.items():
         if _digest(path / name) != digest:
             raise ValueError(f"{name} is not what was written")
         files[name.removesuffix(".safetensors")] = load_file(path / name, device=str(device))
-    return Checkpoint(content["step"], content["facts"], files)
+    return Checkpoint(content.step, content.facts, files)
 
 
 def _digest_of(content: Any) -> str:
