@@ -21,7 +21,7 @@ def aae(
     prior: Literal["gaussian", "ring", "swiss-roll"] = "gaussian",
     posterior: Literal["deterministic", "gaussian"] = "deterministic",
     network: Network = "auto",
-    width: int = 256,
+    width: int = 128,
     likelihood: Likelihood = "auto",
     std: float = 0.1,
     lr: float = 1e-3,
