@@ -36,6 +36,7 @@ class Recipe:
     optimisers: dict[str, Optimiser] = field(default_factory=dict)
     batch_size: int = 64
     steps: int = 5000
+    average: float | None = None  # decay of the averaged weights that are sampled from; None keeps none
 
 
 RecipeMaker = Callable[..., Recipe]

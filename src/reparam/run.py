@@ -85,6 +85,8 @@ def train(
     """
     out = Path(out)
     data = data or system.training_data or reload_data(system)
+    if options.get("average") is None:
+        options["average"] = system.recipe.average
     if sum(limit is not None for limit in (steps, epochs, budget)) > 1:
         raise ReparamError("give one of steps, epochs and budget, not several.")
     if steps is epochs is budget is None:

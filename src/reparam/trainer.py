@@ -56,7 +56,7 @@ class _Play:
     fields: tuple[str, ...]
     noise: tuple[str, ...]
     moves: list[tuple[Move, str, list[nn.Parameter], torch.optim.Optimizer, Optimiser]]
-    stateful: list[BatchNorm]
+    stateful: set[BatchNorm]
 
 
 class Trainer:
@@ -82,6 +82,7 @@ class Trainer:
             raise TypeError(
                 f"two turns lower the same loss ({', '.join(names)}): give each a name of its own"
             )
+        self.normalising = [m for m in model.modules() if isinstance(m, BatchNorm)]
         self.repeats = max(play.turn.repeat for play in self.plays)
         self.order = Order(len(data.train.x), batch_size, streams)
         self.sources: dict[str, Source] = {**data.noise(), **model.noise()}
@@ -103,7 +104,7 @@ class Trainer:
             rule = optimisers.get(name) or optimisers["default"]
             moves.append((move, name, parameters, rule.make(parameters), rule))
         inside = (m for move in turn.moves for player in move.players for m in player.modules())
-        stateful = [m for m in inside if isinstance(m, BatchNorm)]
+        stateful = {m for m in inside if isinstance(m, BatchNorm)}
         return _Play(turn, self.engine.loss(turn), wants.fields, wants.noise, moves, stateful)
 
     @property
@@ -194,9 +195,8 @@ class Trainer:
             for parameter in parameters:
                 parameter.grad = None
         self._propose(proposals)
-        for network in play.stateful:
-            for name, moment in network.proposals.items():
-                network.get_buffer(name).lerp_(moment.to(network.get_buffer(name)), 1 - network.decay)
+        for network in self.normalising:
+            network.settle(network in play.stateful)
         return {f"{play.turn.name}.{name}": mean.detach() for name, mean in means.items()}
 
     def _admitted(self, play: _Play, means: Mapping[str, Tensor]) -> list[Any]:

@@ -26,7 +26,7 @@ class BatchNorm(nn.Module):
         self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
         self.register_buffer("average_mean", torch.zeros(channels))
         self.register_buffer("average_variance", torch.ones(channels))
-        self.proposals: dict[str, Tensor] = {}
+        self.proposals: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -43,8 +43,16 @@ class BatchNorm(nn.Module):
             variance = _joint((x - _wide(mean, x)).square().mean(axes))
             slope = self.scale * torch.rsqrt(variance + 1e-5)
             y = x * _wide(slope, x) + _wide(self.shift - mean * slope, x)
-        self.proposals = {"average_mean": mean.detach(), "average_variance": variance.detach()}
+        self.proposals.append((mean.detach(), variance.detach()))
         return y
+
+    def settle(self, apply: bool) -> None:
+        """Averages what the forward passes of a turn saw into the buffers, or drops it."""
+        if apply and self.proposals:
+            mean, variance = (torch.stack(each).mean(0) for each in zip(*self.proposals, strict=True))
+            self.average_mean.lerp_(mean.to(self.average_mean), 1 - self.decay)
+            self.average_variance.lerp_(variance.to(self.average_variance), 1 - self.decay)
+        self.proposals.clear()
 
 
 def _joint(moment: Tensor) -> Tensor:

@@ -45,5 +45,6 @@ def vae_gan(
     return Recipe(
         model,
         {"default": RMSprop(lr), "likeness_and_game.decoder": RMSprop(decoder_lr)},
+        average=0.995,
         batch_size=32,  # many steps make more of a minute than precise ones
     )
