@@ -73,7 +73,7 @@ def compare(
         title=f"{', '.join(Path(name).name for name in names)} on {loaded.name}",
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         data=_data_info(loaded, yardstick, out),
-        budget=f"{budget:g} s of training each" if budget else f"{steps} steps each" if steps else None,
+        budget=f"{budget:g} s" if budget else f"{steps} steps" if steps else None,
         seed=seed,
         machine=Machine(
             python=platform.python_version(),
