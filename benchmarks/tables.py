@@ -111,8 +111,8 @@ def _avatars(content: dict[str, Any]) -> list[tuple[str, str]]:
 def readme(text: str) -> str:
     """The README with its generated parts anew."""
     for name, part in {"systems": systems(), "figures": figures(), "steps": steps()}.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
-        text = re.sub(pattern, lambda found, part=part: found[1] + part + found[2], text, flags=re.DOTALL)
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        text = re.sub(pattern, lambda m, part=part: f"{m[1]}{part}\n{m[2]}", text, flags=re.DOTALL)
     return text
 
 
