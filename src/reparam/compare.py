@@ -169,7 +169,10 @@ def _pictures(system: System, yardstick: Yardstick, folder: Path, out: Path) -> 
         made["samples"] = pictures.grid(system.sample(SHOWN).cpu(), 8)
         if system.can("encode"):
             made["reconstructions"] = pictures.pairs(test[:16], system.reconstruct(test[:16]).cpu())
-            made["interpolation"] = pictures.interpolation(system.interpolate(test[:6], test[6:12]).cpu())
+            half = min(6, len(test) // 2)
+            if half:
+                between = system.interpolate(test[:half], test[half : 2 * half])
+                made["interpolation"] = pictures.interpolation(between.cpu())
         else:
             made["interpolation"] = pictures.interpolation(system.interpolate_noise(6).cpu())
     elif system.data.shape == (2,):
