@@ -159,10 +159,8 @@ def aae_ring() -> None:
     labels = None if data.test.y is None else data.test.y[:n]
     common: dict[str, Any] = {"latent": 2, "network": "mlp", "width": 512}
     rows = []
-    for name, settings, seed in [
-        *(("aae", {"prior": "ring", **common}, seed) for seed in range(2)),
-        *(("vae", common, seed) for seed in range(2)),
-    ]:
+    seed = 0
+    for name, settings in (("aae", {"prior": "ring", **common}), ("vae", common)):
         run = f"ring-{name}-{seed}"
         system = trained(run, name, data, steps=12_000, seed=seed, options={"batch_size": 100}, **settings)
         codes = system.encode(x)
@@ -177,7 +175,7 @@ def aae_ring() -> None:
 
         against = Streams(seed).draw("against", source, n, 0)
         value = mmd(codes, against, kernel, seed=seed)
-        null = null_quantile(prior, n, kernel, times=100)
+        null = null_quantile(prior, n, kernel, times=60)
         rows.append(
             {
                 "model": name,
