@@ -70,7 +70,7 @@ def cache_file(name: str, size: int | None) -> Path:
 
 def _load(name: str, where: str) -> Mapping[str, Any]:
     try:
-        import datasets
+        import datasets  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ReparamError(f'{where} needs the package datasets: pip install "reparam[hub]"') from error
     try:
