@@ -1,7 +1,8 @@
 """The figures that the models must reach, on real data: `python benchmarks/figures.py NAME …`.
 
 Each trains in `.bench/NAME` (and goes on there if it was stopped), measures, and writes
-`benchmarks/results/NAME.json`. Choices were made on validation data; the test set is used once, here.
+`benchmarks/results/NAME.json`. The test set is for the last measurement alone; where it was seen
+before a choice (the ring), the README says so.
 """
 
 import json
