@@ -117,3 +117,21 @@ def faithful(judge: Judge, x: Array, reconstructions: Array, *, seed: int = 0) -
         f"{resampled(seed)}."
     )
     return Measure(same.mean().item(), *interval(mean, same, seed=seed), len(same), "share", "higher", how)
+
+
+def accuracy(judge: Judge, samples: Array, asked: Array, *, seed: int = 0) -> Measure:
+    """Share of conditional samples (n, c, h, w) in which the judge sees the class asked for, labels (n,).
+
+    The judge errs too: `judge.accuracy`, on real images, is what a perfect model would reach.
+    Raises ReparamError unless there is one label 0 … C−1 for each sample.
+    """
+    labels = torch.as_tensor(asked).cpu()
+    if labels.shape != (len(samples),) or labels.min() < 0 or labels.max() >= judge.classes:
+        raise ReparamError(
+            f"accuracy: {len(samples)} samples with labels of shape {tuple(labels.shape)}; expected one "
+            f"label 0 … {judge.classes - 1} for each."
+        )
+    right = (judge(samples).argmax(1) == labels).double()
+    how = f"Share of {len(right)} samples of the class that was asked for, {judge}; {resampled(seed)}."
+    low, high = interval(mean, right, seed=seed)
+    return Measure(right.mean().item(), low, high, len(right), "share", "higher", how)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reparam.errors import ReparamError
-from reparam.metrics.arrays import Array, squared_distances, two
+from reparam.metrics.arrays import Array, squared_distances, two, vectors
 from reparam.metrics.bootstrap import TIMES, percentiles, resampled, weights
 from reparam.metrics.measure import Measure
 from reparam.metrics.pairs import Pairwise, between, within
@@ -48,6 +48,19 @@ def rbf(bandwidth: float) -> Kernel:
         f"RBF kernel, bandwidth {bandwidth:g}",
         lambda x, y: torch.exp(-squared_distances(x, y) / (2 * bandwidth**2)),
     )
+
+
+def median_distance(data: Array) -> float:
+    """Median distance between two of the data (n, d): the usual bandwidth of `rbf` (Gretton et al. 2012, §8).
+
+    Of the data alone, so that one kernel serves every model held against them. Raises ReparamError if more
+    than half of the pairs are the same point twice.
+    """
+    x = vectors(data, "data")
+    value = torch.pdist(x).median().item()
+    if value == 0:
+        raise ReparamError("median_distance: most of the data are one point; give a bandwidth instead.")
+    return value
 
 
 def mmd2(x: Tensor, y: Tensor, kernel: Kernel, x_weights: Tensor, y_weights: Tensor) -> Tensor:
