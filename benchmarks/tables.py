@@ -10,7 +10,7 @@ from reparam.checkpoint import Content
 from reparam.commands.reference import reference
 from reparam.contract import clauses
 from reparam.registry import models
-from reparam.report.schema import Card, json_schema
+from reparam.report.schema import Card, Evaluation, Report
 from reparam.run import RunSettings
 
 ROOT = Path(__file__).parent.parent
@@ -120,7 +120,8 @@ def pages() -> dict[Path, str]:
     """Every generated page and what it must hold."""
     path = ROOT / "README.md"
     schemas = {
-        "report": json_schema(),
+        "report": Report.model_json_schema(),
+        "measures": Evaluation.model_json_schema(),
         "card": Card.model_json_schema(),
         "run": RunSettings.model_json_schema(),
         "checkpoint": Content.model_json_schema(),

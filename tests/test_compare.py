@@ -54,12 +54,10 @@ def test_finished_runs_are_measured_and_compared(data: Data, tmp_path: Path) -> 
         run = tmp_path / name
         reparam.train(reparam.build(name, data, width=16, latent=2), run, data=data, steps=3, device="cpu")
         runs.append(str(run))
-    found = evaluate(runs[0], data=data)
-    assert found["measures"]["likelihood"]["value"] is not None
-    assert found["cost"]["steps"] == 3
-    report = compare(runs, data=data, out=tmp_path / "report", device="cpu")
+    report = compare(
+        runs, data=data, out=tmp_path / "report", device="cpu", split="validation", extractor="pixels"
+    )
+    assert report.conditions.split == "validation"
+    assert {entry.measures["recall"].extractor for entry in report.entries} == {"pixels"}
     assert [entry.name for entry in report.entries] == ["vae", "sigma-vae"]
     assert all("latent" in entry.pictures for entry in report.entries)
-    other = load({"x": np.zeros((40, 12, 12), np.float32)})
-    with pytest.raises(reparam.ReparamError, match="one data set"):
-        compare(runs, data=other, out=tmp_path / "other")

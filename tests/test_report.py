@@ -160,11 +160,14 @@ def entry(which: int, **given: Any) -> Entry:
         seconds=60.02 + which / 100, steps=1500 * (4 - which),
         parameters=[431_585, 350_242, 551_586, 551_586][which],
         ms_per_step=[10.1, 13.3, 20.0, 40.1][which], ms_per_step_low=[10.0, 13.1, 19.7, 39.0][which],
-        ms_per_step_high=[10.2, 13.5, 20.3, 41.2][which], peak_memory_mb=None, examples=192_000 * (4 - which),
+        ms_per_step_high=[10.2, 13.5, 20.3, 41.2][which], peak_memory_mib=None,
+        examples=192_000 * (4 - which),
     )  # fmt: skip
     fields: dict[str, Any] = {
         "name": name, "model": name.lower(), "paper": "Somebody (2014), arXiv:1312.6114",
         "settings": {"latent": 16, "beta": 1.0, "widths": [32, 64], "activation": "silu"}, "card": card(name),
+        "checkpoint": schema.Checkpoint(step=1500 * (4 - which), averaged=None),
+        "seeds": {"weights": 0, "run": 0},
         "measures": measures(which), "curves": curves(which), "cost": cost,
         "notes": ["Trained in one process."],
     }  # fmt: skip
@@ -181,8 +184,12 @@ def report(**given: Any) -> Report:
             licence="CC BY-SA 3.0", source="MNIST, ten thousand of them",
         ),
         "budget": "60 s",
-        "seed": 0,
-        "machine": schema.Machine(python="3.12.1", torch="2.11.0", device="cpu", threads=2, platform="Linux"),
+        "conditions": schema.Conditions(
+            data="digits", fingerprint="0123", split="test", n=1000, binarisation="none", seed=0,
+            machine=schema.Machine(
+                device="cpu", threads=2, platform="Linux", python="3.12.1", versions={"torch": "2.11.0"}
+            ),
+        ),
         "entries": [entry(which) for which in range(4)],
     }  # fmt: skip
     return Report(**{**fields, **given})
@@ -294,7 +301,7 @@ def test_table_groups_by_question_and_keeps_facts_unranked() -> None:
     assert by_key["parameters"].leaders == ["GAN"]  # counts are exact
     assert by_key["pixel_error"].cells[1].text == "—"
     assert "no encoder" in by_key["pixel_error"].cells[1].how
-    assert "peak_memory_mb" not in by_key  # no model's could be read
+    assert "peak_memory_mib" not in by_key  # no model's could be read
 
 
 def test_a_second_measure_that_disagrees_is_named() -> None:
@@ -342,9 +349,9 @@ def test_json_round_trip(tmp_path: Path) -> None:
 
 
 def test_schema_is_strict() -> None:
-    document = schema.json_schema()
+    document = Report.model_json_schema()
     assert document["additionalProperties"] is False
-    assert set(document["required"]) >= {"title", "data", "machine", "entries"}
+    assert set(document["required"]) >= {"title", "data", "conditions", "entries"}
     with pytest.raises(ValidationError):
         Report(**{**report().model_dump(), "surprise": 1})
     with pytest.raises(ValidationError, match="unique"):

@@ -1,7 +1,6 @@
 """Several systems on the same data under one budget, side by side: training, measures, pictures, one page."""
 
 import datetime
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from reparam import registry
 from reparam.card import card
 from reparam.data import Data
 from reparam.data import load as load_data
+from reparam.engine import Engine
 from reparam.errors import ReparamError
-from reparam.evaluate import Yardstick, cost, examples
+from reparam.evaluate import MOST, Yardstick, check_data, cost, measured_checkpoint, seeds
 from reparam.report import page, pictures
-from reparam.report.schema import Curves, DataInfo, Entry, Machine, Report
+from reparam.report.schema import Curves, DataInfo, Entry, HeldOut, Report
 from reparam.run import read_log, reload_data, train
 from reparam.system import System, build, load, write_json
 
@@ -36,14 +36,18 @@ def compare(
     steps: int | None = None,
     seed: int = 0,
     settings: dict[str, dict[str, Any]] | None = None,
+    split: HeldOut = "test",
+    n: int = MOST,
+    extractor: str | Callable[[Tensor], Tensor] | None = None,
     device: str = "auto",
     data_options: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Trains models, or takes finished runs (folders), and writes `index.html`, `report.json` and PNGs.
 
-    settings are by model. Raises ReparamError for names that are neither models nor runs, for runs on
-    different data, and if `out` holds something else than an earlier report.
+    settings are by model. All are measured by one `Yardstick`, to which split, n and extractor belong.
+    Raises ReparamError for names that are neither models nor runs, for runs on different data, and if
+    `out` holds something else than an earlier report.
     """
     out, settings = Path(out), settings or {}
     # A model's name is a model, even where a folder is called so; `./vae` is the folder.
@@ -53,13 +57,17 @@ def compare(
     if len(set(names)) < len(names):
         raise ReparamError("each model or run is compared once; a name was given twice.")
     loaded = _data(data, finished, data_options or {})
+    for name in finished:
+        check_data(Path(name), loaded)
+    where = Engine.start(device).device
     systems = {
-        name: load(name) if name in finished else build(name, loaded, seed=seed, **settings.get(name, {}))
+        name: load(name, str(where))
+        if name in finished
+        else build(name, loaded, seed=seed, **settings.get(name, {}))
         for name in names
     }
-    _differ(systems, loaded)
     _clear(out)
-    yardstick = Yardstick(loaded, seed=seed)
+    yardstick = Yardstick(loaded, split=split, n=n, extractor=extractor, seed=seed)
     entries = []
     for name, system in systems.items():
         label, run, probes = Path(name).name, Path(name), []
@@ -67,21 +75,14 @@ def compare(
             run = out / "runs" / name
             watch = _Watch(yardstick, system, label, progress, probes)
             train(system, run, data=loaded, budget=budget, steps=steps, device=device, progress=watch)
-            system = load(run)
+            system = load(run, str(where))
         entries.append(_entry(label, system, run, yardstick, out, probes))
     report = Report(
         title=f"{', '.join(Path(name).name for name in names)} on {loaded.name}",
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         data=_data_info(loaded, yardstick, out),
         budget=f"{budget:g} s" if budget else f"{steps} steps" if steps else None,
-        seed=seed,
-        machine=Machine(
-            python=platform.python_version(),
-            torch=str(torch.__version__),
-            device=torch.cuda.get_device_name() if torch.cuda.is_available() and device != "cpu" else "cpu",
-            threads=torch.get_num_threads(),
-            platform=platform.platform(),
-        ),
+        conditions=yardstick.conditions(where),
         entries=entries,
     )
     page.write(report, out)
@@ -117,15 +118,6 @@ def _data(data: str | Data | None, finished: list[str], options: dict[str, Any])
     return load_data("digits" if data is None else data, **options)
 
 
-def _differ(systems: dict[str, System], data: Data) -> None:
-    for name, system in systems.items():
-        if (system.data.name, system.data.shape) != (data.name, data.shape):
-            raise ReparamError(
-                f"{name} was trained on {system.data.name} {system.data.shape}, and this comparison is on "
-                f"{data.name} {data.shape}; only systems of one data set can be compared."
-            )
-
-
 def _clear(out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         raise ReparamError(f"{out} is not empty; choose another --out, or remove it first.")
@@ -149,6 +141,8 @@ def _entry(
         paper=own_card.paper,
         settings={k: v for k, v in system.settings.items() if not isinstance(v, torch.nn.Module)},
         card=own_card,
+        checkpoint=measured_checkpoint(run),
+        seeds=seeds(system, run),
         measures=measures,
         pictures=_pictures(system, yardstick, folder, out),
         curves=_curves(run, probes),
@@ -164,21 +158,21 @@ def _entry(
 def _pictures(system: System, yardstick: Yardstick, folder: Path, out: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     made = {}
-    test = yardstick.test
+    held_out = yardstick.held_out
     if system.data.kind == "image":
         made["samples"] = pictures.grid(system.sample(SHOWN).cpu(), 8)
         if system.can("encode"):
-            made["reconstructions"] = pictures.pairs(test[:16], system.reconstruct(test[:16]).cpu())
-            half = min(6, len(test) // 2)
+            made["reconstructions"] = pictures.pairs(held_out[:16], system.reconstruct(held_out[:16]).cpu())
+            half = min(6, len(held_out) // 2)
             if half:
-                between = system.interpolate(test[:half], test[half : 2 * half])
+                between = system.interpolate(held_out[:half], held_out[half : 2 * half])
                 made["interpolation"] = pictures.interpolation(between.cpu())
         else:
             made["interpolation"] = pictures.interpolation(system.interpolate_noise(6).cpu())
     elif system.data.shape == (2,):
-        made["samples"] = pictures.scatter(system.sample(2000).cpu(), limits=_limits(test))
+        made["samples"] = pictures.scatter(system.sample(2000).cpu(), limits=_limits(held_out))
     if system.can("encode"):
-        latent = system.encode(test).cpu()
+        latent = system.encode(held_out).cpu()
         if latent.shape[1:] == (2,):
             made["latent"] = pictures.scatter(latent, yardstick.labels)
     return {
@@ -209,11 +203,12 @@ def _curves(run: Path, probes: list[tuple[int, float]]) -> Curves:
 def _data_info(data: Data, yardstick: Yardstick, out: Path) -> DataInfo:
     shown = {}
     if data.kind == "image":
-        path = pictures.save(pictures.grid(examples(data, data.test, SHOWN), 8), out / "data" / "samples.png")
+        path = pictures.save(pictures.grid(yardstick.held_out[:SHOWN], 8), out / "data" / "samples.png")
         shown["samples"] = str(path.relative_to(out))
     elif data.shape == (2,):
         path = pictures.save(
-            pictures.scatter(yardstick.test, limits=_limits(yardstick.test)), out / "data" / "samples.png"
+            pictures.scatter(yardstick.held_out, limits=_limits(yardstick.held_out)),
+            out / "data" / "samples.png",
         )
         shown["samples"] = str(path.relative_to(out))
     return DataInfo(

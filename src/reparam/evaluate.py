@@ -1,8 +1,9 @@
 """Measures a trained system on held-out data: how blurred, faithful, diverse, steady, costly, likely."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,51 +11,128 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reparam import checkpoint
 from reparam.data import Data, Split
+from reparam.engine import versions
 from reparam.errors import ReparamError
-from reparam.metrics import bootstrap, classifier, codes, coverage, likelihood
+from reparam.metrics import bootstrap, classifier, codes, coverage, features, likelihood
 from reparam.metrics.diversity import diversity
 from reparam.metrics.features import EfficientNetLite0, Extractor, extractor
+from reparam.metrics.frechet import frechet, frechet_floor
 from reparam.metrics.kernel_distance import kernel_distance
-from reparam.metrics.measure import Measure
+from reparam.metrics.measure import Better, Measure
 from reparam.metrics.memorisation import memorisation
+from reparam.metrics.mmd import median_distance, mmd, rbf
 from reparam.metrics.reconstruction import reconstruction
 from reparam.metrics.sharpness import sharpness
+from reparam.metrics.sliced_wasserstein import sliced_wasserstein
+from reparam.metrics.steadiness import LEAST as PROBES_LEAST
 from reparam.metrics.steadiness import steadiness
 from reparam.noise import Streams
-from reparam.report.schema import Cost, MeasureRecord, Question
+from reparam.report.schema import (
+    Checkpoint,
+    Conditions,
+    Cost,
+    Evaluation,
+    HeldOut,
+    Machine,
+    MeasureRecord,
+    Question,
+)
 from reparam.run import read_log, read_settings, reload_data
 from reparam.system import System, load, write_json
 
-MOST = 1000  # examples measured, of the test split and of samples alike
+MOST = 1000  # examples measured, of the held-out split and of samples alike
+LEAST = 6  # precision, recall and coverage look at five neighbours
 PROBE = 256  # samples and validation examples of the measure that is repeated along the run
 DRAWS = 50  # importance samples for the likelihood
-LIKELIHOOD_OF = 100  # test examples for the likelihood
+LIKELIHOOD_OF = 100  # held-out examples for the likelihood
+
+# What is measured, and the question it answers; of several, the first decides.
+LABELS: dict[str, tuple[str, Question]] = {
+    "sharpness": ("Sharpness of samples", "blurred"),
+    "mse": ("Reconstruction error", "faithful"),
+    "psnr": ("Reconstruction PSNR", "faithful"),
+    "ssim": ("SSIM", "faithful"),
+    "class_kept": ("Class kept in reconstruction", "faithful"),
+    "probe": ("Linear probe of the codes", "faithful"),
+    "recall": ("Recall", "diverse"),
+    "coverage": ("Coverage", "diverse"),
+    "diversity": ("Spread of samples", "diverse"),
+    "balance": ("Balance of classes", "diverse"),
+    "kernel_distance": ("Kernel distance", "quality"),
+    "mmd": ("MMD²", "quality"),
+    "sliced_wasserstein": ("Sliced Wasserstein distance", "quality"),
+    "frechet": ("Fréchet distance", "quality"),
+    "precision": ("Precision", "quality"),
+    "memorisation": ("Distance to training data", "quality"),
+    "steadiness": ("Swing of sample quality", "steady"),
+    "likelihood": ("Log-likelihood bound", "likelihood"),
+}
 
 Records = dict[str, MeasureRecord]
 
 
 class Yardstick:
-    """Held-out data, features and a classifier, made once for all the systems that are compared."""
+    """Held-out data, features and a classifier, made once for all the systems that are compared.
 
-    def __init__(self, data: Data, *, seed: int = 0) -> None:
+    `extractor` is a name, `module:function` or a function (`metrics.features`); by default
+    EfficientNet-Lite0 where it is installed. Raises ReparamError if there are too few examples.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        split: HeldOut = "test",
+        n: int = MOST,
+        extractor: str | Callable[[Tensor], Tensor] | None = None,
+        seed: int = 0,
+    ) -> None:
+        part: Split = getattr(data, split)
+        if min(n, part.n) < LEAST:
+            raise ReparamError(
+                f"{min(n, part.n)} examples of the {split} split of {data.name} are too few to measure with: "
+                f"precision, recall and coverage look at five neighbours and need {LEAST}."
+            )
         self.data, self.seed = data, seed
-        self.test = examples(data, data.test, MOST)
-        self.labels = None if data.test.y is None else data.test.y[:MOST]
+        self.split: HeldOut = split
+        self.held_out = examples(data, part, n)
+        self.labels = None if part.y is None else part.y[:n]
         self.train = examples(data, data.train, 3 * MOST)
-        self.extract, self.of = _features(data)
-        self.test_features, self.train_features = self.extract(self.test), self.extract(self.train)
+        self.extract = _extractor(data, extractor)
+        self.of = f"{self.extract.name} features" if self.extract else "the vectors themselves"
+        self.features, self.train_features = self.look(self.held_out), self.look(self.train)
+        self.floor = frechet_floor(
+            self.train_features, min(len(self.held_out), len(self.train) // 2), seed=seed
+        )
         self.judge = self._judge()
-        self._probe = _probe_features(data)
+        self._probe = features.extractor("pixels") if data.kind == "image" else _flat
         self._probed = self._probe(examples(data, data.validation, PROBE))
 
-    def _judge(self) -> classifier.Judge | None:
-        if self.data.kind != "image" or self.data.train.y is None or len(self.data.classes or ()) < 2:
-            return None
-        try:
-            return classifier.train(self.train, self.data.train.y[: 3 * MOST], seed=self.seed)
-        except ReparamError:
-            return None  # too few labelled images for a judge worth asking
+    def look(self, x: Tensor) -> Tensor:
+        """What sample measures compare: features, or the vectors themselves, (n, …) → (n, d) float64."""
+        return self.extract(x) if self.extract else _flat(x)
+
+    def conditions(self, device: torch.device) -> Conditions:
+        """What holds for every measure taken with this yardstick."""
+        found = versions()
+        packages = {name: found[name] for name in ("reparam", "torch", "numpy")}
+        return Conditions(
+            data=self.data.name,
+            fingerprint=self.data.fingerprint,
+            split=self.split,
+            n=len(self.held_out),
+            binarisation=self.data.spec.get("binarise", "none"),
+            seed=self.seed,
+            machine=Machine(
+                device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+                threads=found["threads"],
+                platform=found["platform"],
+                python=found["python"],
+                versions=packages | (features.versions(self.extract) if self.extract else {}),
+            ),
+        )
 
     def probe(self, system: System) -> float:
         """Kernel distance of a few samples to validation data: cheap enough to be repeated along a run."""
@@ -65,89 +143,156 @@ class Yardstick:
 
     def measure(self, system: System, probes: Sequence[float] = ()) -> Records:
         """Every measure that the system and the data allow."""
-        n, found = len(self.test), {}
-        samples = system.sample(n, self.seed).cpu()
-        if self.data.kind == "image":
-            found["sharpness"] = _record("Sharpness of samples", "blurred", sharpness(samples, self.test))
-        found |= self._faithful(system)
-        found |= self._of_samples(samples)
-        if len(probes) >= 8:
-            found["steadiness"] = _record("Swing of sample quality", "steady", steadiness(np.array(probes)))
-        return found | self._likelihood(system)
+        samples = system.sample(len(self.held_out), self.seed).cpu()
+        found = self._faithful(system) | self._of_samples(samples) | self._likelihood(system)
+        if len(probes) >= PROBES_LEAST:
+            found |= _taken(lambda: steadiness(np.array(probes)), "steadiness", sampling="prior draws")
+        return {key: found[key] for key in LABELS if key in found}
+
+    def _judge(self) -> classifier.Judge | None:
+        if self.data.kind != "image" or self.data.train.y is None or len(self.data.classes or ()) < 2:
+            return None
+        try:
+            return classifier.train(self.train, self.data.train.y[: 3 * MOST], seed=self.seed)
+        except ReparamError:
+            return None  # too few labelled images for a judge worth asking
 
     def _faithful(self, system: System) -> Records:
         if not (system.can("encode") and system.can("decode")):
-            why = f"{system.name} has no encoder, so it cannot reconstruct."
-            return {"mse": _missing("Reconstruction error", "faithful", "lower", why)}
-        made = system.reconstruct(self.test).cpu()
+            return _missing("mse", "lower", f"{system.name} has no encoder, so it cannot reconstruct.")
+        x, judge, seed = self.held_out, self.judge, self.seed
+        facts = {"sampling": "posterior mean"}
+        made = system.reconstruct(x).cpu()
         if self.data.kind == "image":
-            labels = {"mse": "Reconstruction error", "psnr": "Reconstruction PSNR", "ssim": "SSIM"}
-            found = {k: _record(labels[k], "faithful", m) for k, m in reconstruction(self.test, made).items()}
+            found = _taken(lambda: reconstruction(x, made, seed=seed), "mse", "psnr", "ssim", **facts)
         else:
-            found = {"mse": _record("Reconstruction error", "faithful", _mean_square(self.test, made))}
-        if self.judge:
-            kept = classifier.faithful(self.judge, self.test, made)
-            found["class_kept"] = _record("Class kept in reconstruction", "faithful", kept)
-        if self.labels is not None and self.data.train.y is not None and len(self.data.classes or ()) > 1:
-            own = [system.encode(x).cpu().flatten(1) for x in (self.train, self.test)]
-            probe = codes.probe_accuracy(own[0], self.data.train.y[: len(own[0])], own[1], self.labels)
-            found["probe"] = _record("Linear probe of the codes", "faithful", probe)
+            found = _taken(lambda: _mean_square(x, made, seed), "mse", **facts)
+        if judge:
+            found |= _taken(lambda: classifier.faithful(judge, x, made, seed=seed), "class_kept", **facts)
+        y, labels = self.data.train.y, self.labels
+        if labels is not None and y is not None and len(self.data.classes or ()) > 1:
+            theirs, own = (system.encode(part).cpu().flatten(1) for part in (self.train, x))
+            found |= _taken(
+                lambda: codes.probe_accuracy(theirs, y[: len(theirs)], own, labels, seed=seed),
+                "probe",
+                **facts,
+            )
         return found
 
     def _of_samples(self, samples: Tensor) -> Records:
-        features, of, found = self.extract(samples), self.of, {}
-        balls = coverage.coverage(features, self.test_features, of=of)
-        found["recall"] = _record("Recall", "diverse", balls["recall"])
-        found["coverage"] = _record("Coverage", "diverse", balls["coverage"])
-        found["diversity"] = _record(
-            "Spread of samples", "diverse", diversity(features, self.test_features, of=of)
-        )
-        if self.judge:
-            found["balance"] = _record(
-                "Balance of classes", "diverse", classifier.balance(self.judge, samples, self.test)
+        made, real, judge = self.look(samples), self.features, self.judge
+        common: dict[str, Any] = {"of": f"{self.of}, {self.split} split", "seed": self.seed}
+        found: Records = {}
+
+        def take(
+            measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, on_features: bool = True
+        ):
+            name = self.extract.name if self.extract and on_features else None
+            found.update(_taken(measure, *keys, sampling="prior draws", extractor=name))
+
+        if self.data.kind == "image":
+            take(lambda: sharpness(samples, self.held_out, seed=self.seed), "sharpness", on_features=False)
+            take(lambda: kernel_distance(made, real, **common), "kernel_distance")
+        else:
+            kernel = rbf(median_distance(real))
+            take(lambda: mmd(made, real, kernel, **common), "mmd")
+        take(lambda: sliced_wasserstein(made, real, **common), "sliced_wasserstein")
+        take(lambda: self._frechet(made), "frechet")
+        take(lambda: coverage.coverage(made, real, **common), "recall", "coverage", "precision")
+        take(lambda: diversity(made, real, **common), "diversity")
+        take(lambda: memorisation(made, real, self.train_features, **common), "memorisation")
+        if judge:
+            take(
+                lambda: classifier.balance(judge, samples, self.held_out, seed=self.seed),
+                "balance",
+                on_features=False,
             )
-        distance = kernel_distance(features, self.test_features, of=of)
-        found["kernel_distance"] = _record("Kernel distance", "quality", distance)
-        found["precision"] = _record("Precision", "quality", balls["precision"])
-        copied = memorisation(features, self.test_features, self.train_features, of=of)
-        found["memorisation"] = _record("Distance to training data", "quality", copied)
         return found
+
+    def _frechet(self, made: Tensor) -> Measure:
+        found = frechet(made, self.features, of=f"{self.of}, {self.split} split")
+        floor = f"{self.floor.n} training examples are {self.floor.value:.3g} from {self.floor.n} others"
+        return replace(found, how=f"{found.how} It has no interval; {floor}: its bias at that n.")
 
     def _likelihood(self, system: System) -> Records:
         if not system.can("log_weights"):
-            why = f"{system.name} gives no bound on log p(x)."
-            return {"likelihood": _missing("Log-likelihood bound", "likelihood", "higher", why)}
+            return _missing("likelihood", "higher", f"{system.name} gives no bound on log p(x).")
         shape = system.model.noise()["eps"].shape[1:]
-        x = self.test[:LIKELIHOOD_OF]
-        with torch.inference_mode():
-            bounds = likelihood.importance_weighted(
-                lambda part, eps: system.model.log_weights(part, eps=eps),  # pyright: ignore[reportCallIssue]
-                x.to(system.device),
-                likelihood.standard_normal(*shape),
-                draws=DRAWS,
-                seed=self.seed,
-            )
-        measure = likelihood.likelihood(bounds.cpu(), draws=DRAWS)
-        return {"likelihood": _record("Log-likelihood bound", "likelihood", measure)}
+        x = self.held_out[:LIKELIHOOD_OF]
+
+        def bound() -> Measure:
+            with torch.inference_mode():
+                bounds = likelihood.importance_weighted(
+                    lambda part, eps: system.model.log_weights(part, eps=eps),  # pyright: ignore[reportCallIssue]
+                    x.to(system.device),
+                    likelihood.standard_normal(*shape),
+                    draws=DRAWS,
+                    seed=self.seed,
+                )
+            return likelihood.likelihood(bounds.cpu(), draws=DRAWS, seed=self.seed)
+
+        return _taken(bound, "likelihood", sampling="posterior sample", importance_samples=DRAWS)
 
 
-def evaluate(run: str | Path, *, data: Data | None = None, device: str = "cpu") -> dict[str, Any]:
-    """Measures a finished run on its test split, writes `measures.json` into it and returns that.
+def evaluate(
+    run: str | Path,
+    *,
+    data: Data | None = None,
+    device: str = "cpu",
+    split: HeldOut = "test",
+    n: int = MOST,
+    extractor: str | Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Measures a finished run on n examples of a held-out split, and as many samples.
 
-    Raises ReparamError if there is no run, or its data cannot be had.
+    The record is written into the run, to `measures.json` or for validation to `measures-validation.json`,
+    and returned. Choose on validation data; the test split is for the figure that is reported.
+    Raises ReparamError if there is no run, if its data cannot be had or are not what it was trained on,
+    or if there are too few.
     """
-    run = Path(run)
+    run, began = Path(run), time.perf_counter()
     system = load(run, device)
-    records = Yardstick(data or reload_data(system)).measure(system)
-    content = {
-        "run": str(run),
-        "model": system.name,
-        "split": "test",
-        "measures": {name: record.model_dump() for name, record in records.items()},
-        "cost": cost(system, run).model_dump(),
-    }
-    write_json(run / "measures.json", content)
-    return content
+    data = data or reload_data(system)
+    check_data(run, data)
+    yardstick = Yardstick(data, split=split, n=n, extractor=extractor, seed=seed)
+    found = Evaluation(
+        run=str(run),
+        model=system.name,
+        conditions=yardstick.conditions(system.device),
+        checkpoint=measured_checkpoint(run),
+        seeds=seeds(system, run),
+        measures=yardstick.measure(system),
+        seconds=time.perf_counter() - began,
+        cost=cost(system, run),
+    )
+    write_json(run / record_name(split), found.model_dump(mode="json"))
+    return found
+
+
+def record_name(split: HeldOut) -> str:
+    """The file of an evaluation: one on validation data does not take the place of that on test data."""
+    return "measures.json" if split == "test" else f"measures-{split}.json"
+
+
+def check_data(run: Path, data: Data) -> None:
+    """Raises ReparamError unless the data are those that a run was trained on, to the byte."""
+    if read_settings(run).fingerprint != data.fingerprint:
+        raise ReparamError(
+            f"{run} was trained on other data than {data!r}: the contents, their split or their "
+            "binarisation differ. Only on its own data can a run be measured, or compared with another."
+        )
+
+
+def measured_checkpoint(run: Path) -> Checkpoint:
+    """Which of a run's weights `load` takes."""
+    return Checkpoint(step=checkpoint.load(run / "checkpoints").step, averaged=read_settings(run).average)
+
+
+def seeds(system: System, run: Path) -> dict[str, int]:
+    """The seeds of a run's training."""
+    settings = read_settings(run)
+    return {"weights": system.seed, "run": settings.seed, **settings.seeds}
 
 
 def cost(system: System, run: Path) -> Cost:
@@ -169,6 +314,7 @@ def cost(system: System, run: Path) -> Cost:
         ms_per_step=float(each.mean()),
         ms_per_step_low=low,
         ms_per_step_high=high,
+        peak_memory_mib=checkpoint.load(run / "checkpoints").facts.get("peak_mib"),
         examples=steps * repeats * read_settings(run).batch_size,
     )
 
@@ -185,36 +331,47 @@ def examples(data: Data, split: Split, most: int) -> Tensor:
     return data.batch(split, rows, **noise)["x"]
 
 
-def _features(data: Data) -> tuple[Extractor | Any, str]:
+def _extractor(data: Data, asked: str | Callable[[Tensor], Tensor] | None) -> Extractor | None:
+    """What looks at the data; None for vectors, which are compared as they are."""
+    if asked is not None:
+        if data.kind != "image" and asked in features.EXTRACTORS:
+            raise ReparamError(
+                f"extractor {asked!r} looks at images and {data.name} holds vectors, which are compared as "
+                "they are; leave --extractor out, or give a function of your own, module:function."
+            )
+        return extractor(asked)
     if data.kind != "image":
-        return _flat, "the vectors themselves"
+        return None
     try:
-        # 128 pixels: a sixth of the time of 224, and another extractor by another name.
-        net: Extractor = EfficientNetLite0(128)
+        return EfficientNetLite0(128)  # a sixth of the time of 224, and another extractor by another name
     except ReparamError:
-        net = extractor("random-conv")
-    return net, f"{net.name} features, test split"
-
-
-def _probe_features(data: Data) -> Any:
-    return extractor("pixels") if data.kind == "image" else _flat
+        return extractor("random-conv")
 
 
 def _flat(x: Tensor) -> Tensor:
     return x.flatten(1).double()
 
 
-def _mean_square(x: Tensor, y: Tensor) -> Measure:
+def _mean_square(x: Tensor, y: Tensor, seed: int) -> Measure:
     error = (x - y).double().square().flatten(1).mean(1).numpy()
-    low, high = bootstrap.interval(bootstrap.mean, error)
-    return Measure(
-        float(error.mean()), low, high, len(error), "squared units", "lower", "Mean over dimensions."
-    )
+    low, high = bootstrap.interval(bootstrap.mean, error, seed=seed)
+    how = f"Mean over dimensions and {len(error)} reconstructions; {bootstrap.resampled(seed)}."
+    return Measure(float(error.mean()), low, high, len(error), "squared units", "lower", how)
 
 
-def _record(label: str, question: Question, measure: Measure) -> MeasureRecord:
-    return MeasureRecord(label=label, question=question, **asdict(measure))
+def _taken(measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, **facts: Any) -> Records:
+    """Takes a measure, or several at once, and makes records of those keys it gives; the time is of all."""
+    began = time.perf_counter()
+    found = measure()
+    facts["seconds"] = time.perf_counter() - began
+    found = {keys[0]: found} if isinstance(found, Measure) else found
+    return {key: _record(key, **facts, **asdict(found[key])) for key in keys if key in found}
 
 
-def _missing(label: str, question: Question, better: Any, why: str) -> MeasureRecord:
-    return MeasureRecord(label=label, question=question, value=None, n=0, better=better, how=why)
+def _missing(key: str, better: Better, why: str) -> Records:
+    return {key: _record(key, value=None, n=0, better=better, how=why)}
+
+
+def _record(key: str, **fields: Any) -> MeasureRecord:
+    label, question = LABELS[key]
+    return MeasureRecord(label=label, question=question, **fields)

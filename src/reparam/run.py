@@ -21,6 +21,7 @@ from reparam.data import Data
 from reparam.data import load as load_data
 from reparam.engine import Engine, Precision
 from reparam.errors import ReparamError
+from reparam.memory import Peak
 from reparam.noise import Control, Streams
 from reparam.system import System, described, restore, write_json
 from reparam.trainer import Trainer
@@ -187,6 +188,7 @@ class _Session:
 
     def __init__(self, system: System, data: Data, out: Path, settings: RunSettings, engine: Engine) -> None:
         self.system, self.out, self.settings, self.engine = system, out, settings, engine
+        self.peak, self.peak_before = Peak(engine.device), 0.0
         engine.place(system.model).train()
         where = settings.draw_on if engine.device.type != "cpu" else "host"
         self.trainer = Trainer(
@@ -274,6 +276,7 @@ class _Session:
             "trained": self.trainer.step > 0,
             "seconds": self.seconds,
             "window": self.window,
+            "peak_mib": None if (peak := self.peak.mib()) is None else max(peak, self.peak_before),
             "settings": self._settled(),
         }
         with self.writing() as writes:
@@ -308,6 +311,7 @@ class _Session:
         restore(self.system.model, read.files["weights"])
         self.trainer.restore(read.step, read.files["training"])
         self.seconds, self.window, self.saved = read.facts["seconds"], read.facts["window"], read.step
+        self.peak_before = read.facts.get("peak_mib") or 0.0
 
     def _settled(self) -> dict[str, Any]:
         """The settings that a resume must find as they were: all but where it ends and what it keeps."""

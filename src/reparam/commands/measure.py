@@ -1,8 +1,7 @@
 """Runs measured, and models compared."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -11,38 +10,64 @@ from reparam.commands.options import (
     Budget,
     Count,
     DataName,
+    ExtractorName,
     Flag,
+    HeldOut,
     Run,
+    Seed,
     Settings,
     as_json,
     by_model,
     data_options,
     facts,
+    place,
+    positive,
     seconds,
 )
 from reparam.commands.progress import named_bar
 from reparam.errors import ReparamError
 
+if TYPE_CHECKING:
+    from reparam.report.schema import Evaluation, MeasureRecord
+
 Names = Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="MODEL|RUN …")]
 
 
-def evaluate(run: Run, json: Flag = False) -> None:
-    """Measure a trained model against the test data.
+def evaluate(
+    run: Run,
+    split: HeldOut = "test",
+    n: Annotated[int, tyro.conf.arg(metavar="N")] = 1000,
+    extractor: ExtractorName = None,
+    seed: Seed = 0,
+    device: str = "auto",
+    json: Flag = False,
+) -> None:
+    """Measure a trained model against held-out data, and keep the record in the run.
 
     Args:
         run: the folder of the run.
-        json: print JSON.
+        split: test, or validation: the one to choose by, so that the test data stay unseen.
+        n: examples of the split, and as many samples.
+        extractor: the features that samples are compared on, named or a function of yours; without, those
+            of efficientnet-lite0-128 if it is installed, else of random-conv.
+        seed: of samples, importance samples, the judging classifier, projections and resamples.
+        device: auto, cpu, cuda, cuda:1.
+        json: print the record.
     """
+    positive(n=n)
     from reparam.evaluate import evaluate as measured
+    from reparam.evaluate import record_name
 
-    found = measured(run)
+    found = measured(run, split=split, n=n, extractor=extractor, seed=seed, device=place(device))
     if json:
         print(as_json(found))
         return
-    facts({record["label"]: _words(record) for record in found["measures"].values()})
-    cost = found["cost"]
-    print(f"\n{cost['steps']} steps in {cost['seconds']:.0f} s, {cost['parameters']:,} parameters")
-    print(f"wrote {run / 'measures.json'}")
+    print(_heading(found) + "\n")
+    facts({record.label: _words(record) for record in found.measures.values()})
+    cost = found.cost
+    memory = f", at most {cost.peak_memory_mib:,.0f} MiB" if cost.peak_memory_mib is not None else ""
+    print(f"\n{cost.steps:,} steps in {cost.seconds:.0f} s, {cost.parameters:,} parameters{memory}")
+    print(f"measured in {found.seconds:.0f} s; wrote {run / record_name(split)}")
 
 
 def compare(
@@ -51,7 +76,7 @@ def compare(
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("report"),
     budget: Budget = None,
     steps: Count = None,
-    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0,
+    seed: Seed = 0,
     settings: Annotated[
         Settings, tyro.conf.arg(name="set", metavar="MODEL.NAME=VALUE [MODEL.NAME=VALUE …]")
     ] = (),
@@ -59,6 +84,9 @@ def compare(
     size: Count = None,
     mirror: Flag = False,
     skip_bad: Flag = False,
+    split: HeldOut = "test",
+    n: Annotated[int, tyro.conf.arg(metavar="N")] = 1000,
+    extractor: ExtractorName = None,
     device: str = "auto",
 ) -> None:
     """Train models on the same data with the same budget, measure them, and write a page that compares them.
@@ -69,14 +97,18 @@ def compare(
         out: the folder of the report.
         budget: the training time of each model.
         steps: or the steps of each.
-        seed: of all models.
+        seed: of all models, and of what measures them.
         settings: of one model each: vae.latent=16.
         binarise: make pictures black and white.
         size: crop and resize pictures to N × N pixels.
         mirror: mirror half of the training pictures.
         skip_bad: go on without pictures that cannot be read.
+        split: what to measure on: test, or validation while you still choose.
+        n: examples of the split, and as many samples of each model.
+        extractor: the features that samples are compared on, as in `reparam evaluate`.
         device: auto, cpu, cuda, cuda:1.
     """
+    positive(n=n)
     limit = seconds(budget)
     if limit is not None and steps is not None:
         raise ReparamError("give one of --budget and --steps, not both.")
@@ -96,6 +128,9 @@ def compare(
             steps=steps,
             seed=seed,
             settings=given,
+            split=split,
+            n=n,
+            extractor=extractor,
             device=device,
             data_options=data_options(binarise, size, mirror, skip_bad),
             progress=progress,
@@ -139,10 +174,20 @@ def _show(found: object) -> None:
         Console().print(terminal_table(found))
 
 
-def _words(record: Mapping[str, Any]) -> str:
+def _heading(found: "Evaluation") -> str:
+    """What was measured, on what, in one sentence."""
+    on, weights = found.conditions, found.checkpoint
+    averaged = f", weights averaged with decay {weights.averaged:g}" if weights.averaged else ""
+    return (
+        f"{found.model} at step {weights.step:,} (the {weights.rule} checkpoint{averaged}), "
+        f"on {on.n:,} of the {on.split} split of {on.data} and as many samples; 95 % intervals"
+    )
+
+
+def _words(record: "MeasureRecord") -> str:
     """A value with its unit and interval; why there is none, where there is none."""
-    value, low, high = record["value"], record["low"], record["high"]
-    if value is None:
-        return f"—  {record['how']}"
-    between = "" if low is None or low == high else f"  ({low:.4g} – {high:.4g})"
-    return f"{value:.4g} {record['unit']}".rstrip() + between
+    if record.value is None:
+        return f"—  {record.how}"
+    ends = record.interval
+    between = "" if ends is None or ends[0] == ends[1] else f"  ({ends[0]:.4g} – {ends[1]:.4g})"
+    return f"{record.value:.4g} {record.unit}".rstrip() + between

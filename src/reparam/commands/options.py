@@ -31,6 +31,9 @@ Count = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Real = Annotated[float | None, tyro.conf.arg(metavar="X")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Binarise = Literal["none", "static", "dynamic", "threshold"]
+HeldOut = Literal["validation", "test"]
+Seed = Annotated[int, tyro.conf.arg(metavar="S")]
+ExtractorName = Annotated[str | None, tyro.conf.arg(metavar="NAME|MODULE:FUNCTION")]
 Precision = Literal["float32", "bf16", "float64"]
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}

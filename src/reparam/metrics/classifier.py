@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, images
-from reparam.metrics.bootstrap import TIMES, interval, mean, percentiles, resampled
+from reparam.metrics.bootstrap import TIMES, interval, mean, percentiles, resampled, share
 from reparam.metrics.measure import Measure
 
 
@@ -116,7 +116,7 @@ def faithful(judge: Judge, x: Array, reconstructions: Array, *, seed: int = 0) -
         f"Share of {len(same)} reconstructions that keep the predicted class of their image, {judge}; "
         f"{resampled(seed)}."
     )
-    return Measure(same.mean().item(), *interval(mean, same, seed=seed), len(same), "share", "higher", how)
+    return Measure(same.mean().item(), *share(same, seed=seed), len(same), "share", "higher", how)
 
 
 def accuracy(judge: Judge, samples: Array, asked: Array, *, seed: int = 0) -> Measure:
@@ -133,5 +133,5 @@ def accuracy(judge: Judge, samples: Array, asked: Array, *, seed: int = 0) -> Me
         )
     right = (judge(samples).argmax(1) == labels).double()
     how = f"Share of {len(right)} samples of the class that was asked for, {judge}; {resampled(seed)}."
-    low, high = interval(mean, right, seed=seed)
+    low, high = share(right, seed=seed)
     return Measure(right.mean().item(), low, high, len(right), "share", "higher", how)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import interval, mean, resampled
+from reparam.metrics.bootstrap import interval, mean, resampled, share
 from reparam.metrics.measure import Better, Measure
 
 
@@ -46,7 +46,7 @@ def coverage(
     return {
         name: Measure(
             torch.mean(judged).item(),
-            *interval(mean, judged, seed=seed),
+            *(interval(mean, judged, seed=seed) if name == "density" else share(judged, seed=seed)),
             len(x),
             "ratio" if name == "density" else "share",
             better,

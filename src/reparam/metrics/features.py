@@ -260,7 +260,7 @@ def _imported(name: str) -> Any:
     sys.path.insert(0, here)  # a file beside the run, as `python -m` would find it
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ReparamError(
             f"extractor {name!r}: {error}. It must be module:function, the module a file here or installed."
         ) from error

@@ -4,7 +4,7 @@ import numpy as np
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import TIMES, interval, mean, percentiles, resampled
+from reparam.metrics.bootstrap import TIMES, percentiles, resampled, share
 from reparam.metrics.measure import Measure
 
 
@@ -44,7 +44,7 @@ def modes(
         ),
         "quality": Measure(
             quality.mean().item(),
-            *interval(mean, quality, seed=seed),
+            *share(quality, seed=seed),
             len(x),
             "share",
             "higher",

@@ -31,7 +31,7 @@ class _Lines:
 
 
 class _Quantiles:
-    """Mean over lines of W₂² between n and m ordered values: the integral over the levels of the quantiles."""
+    """Mean over lines of W₂² between n and m ordered values: an integral over the quantiles' levels."""
 
     def __init__(self, n: int, m: int) -> None:
         # Between two neighbouring multiples of 1/n or 1/m both quantile functions are constant.
@@ -84,6 +84,4 @@ def sliced_wasserstein(
         f"Squared sliced Wasserstein-2 distance of {len(x)} samples against {len(y)} data on {of}, "
         f"{projections} directions, less its bias by the bootstrap; pivotal {resampled(seed, times)}."
     )
-    return Measure(
-        2 * plug_in - float(draws.mean()), low, high, len(x), "squared distance", "lower", how
-    )
+    return Measure(2 * plug_in - float(draws.mean()), low, high, len(x), "squared distance", "lower", how)

@@ -62,14 +62,15 @@ def render(report: Report, directory: Path | str) -> str:
 
 
 def _facts(report: Report) -> str:
-    data = report.data
+    data, conditions = report.data, report.conditions
     shape = " × ".join(str(size) for size in data.shape)
     facts = {
         "Data": f"{data.name} ({data.kind}, {shape}); {data.train:,} train, {data.validation:,} validation, "
         f"{data.test:,} test",
         "Budget": f"{report.budget} of training for each model" if report.budget else "each model its own",
-        "Device": f"{report.machine.device}, {report.machine.threads} threads",
-        "Seed": str(report.seed),
+        "Measured on": f"{conditions.n:,} of the {conditions.split} split, and as many samples",
+        "Device": f"{conditions.machine.device}, {conditions.machine.threads} threads",
+        "Seed": str(conditions.seed),
     }
     return "".join(f"<div><dt>{name}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts.items())
 
@@ -168,11 +169,17 @@ def _methods(report: Report) -> str:
     items = ""
     for row in table(report):
         whole = next((cell.record for cell in row.cells if cell.record and cell.has_value), None)
-        how = f"{escape(whole.how)} (n = {whole.n:,})" if whole else ""
+        how = f"{escape(whole.how)} ({escape(_facts_of(whole))})" if whole else ""
         missing = [f"{cell.entry}: {cell.how}" for cell in row.cells if not cell.has_value]
         gaps = f' <span class="quiet">Not for {escape("; ".join(missing))}.</span>' if missing else ""
         items += f"<div><dt>{escape(row.label)}</dt><dd>{how}{gaps}</dd></div>"
     return f'<dl class="methods">{items}</dl>'
+
+
+def _facts_of(record: MeasureRecord) -> str:
+    draws, taken = record.importance_samples, record.seconds
+    parts = [f"n = {record.n:,}", record.sampling, f"K = {draws}" if draws else None]
+    return "; ".join(part for part in (*parts, f"{taken:.2g} s" if taken is not None else None) if part)
 
 
 def _galleries(report: Report, directory: Path) -> str:
@@ -226,15 +233,24 @@ def _model(report: Report, index: int) -> str:
     entry = report.entries[index]
     title = f"{escape(entry.card.title)}. " if entry.card.title and entry.card.title != entry.name else ""
     takes = f" Takes {escape(', '.join(entry.card.takes))}." if entry.card.takes else ""
+    averaged = entry.checkpoint.averaged
+    weights = f"weights averaged with decay {averaged:g}" if averaged else "weights not averaged"
+    seeds = ", ".join(f"{name} {seed}" for name, seed in entry.seeds.items())
+    measured = (
+        f"Measured: the {entry.checkpoint.rule} checkpoint, step {entry.checkpoint.step:,}, {weights}. "
+    )
     return (
         f'<article class="model" id="model-{index}"><h3>{escape(entry.name)}</h3>'
-        f'<p class="quiet">{title}{escape(entry.paper)}.{takes}</p>{cards.card(entry)}</article>'
+        f'<p class="quiet">{title}{escape(entry.paper)}.{takes}</p>'
+        f'<p class="quiet">{escape(measured)}Seeds: {escape(seeds)}.</p>{cards.card(entry)}</article>'
     )
 
 
 def _machine(report: Report) -> str:
-    machine, data = report.machine, report.data
+    machine, data = report.conditions.machine, report.data
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     return escape(
-        f"{report.created}. Python {machine.python}, torch {machine.torch}, {machine.device}, "
-        f"{machine.threads} threads, {machine.platform}. Data: {data.name}, {data.licence}; {data.source}."
+        f"{report.created}. Python {machine.python}, {versions}, {machine.device}, "
+        f"{machine.threads} threads, {machine.platform}. Data: {data.name}, {data.licence}; {data.source}; "
+        f"binarisation: {report.conditions.binarisation}; fingerprint {report.conditions.fingerprint}."
     )

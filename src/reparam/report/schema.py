@@ -1,8 +1,9 @@
-"""What a comparison found: the models of ``report.json``.
+"""What was found: the models of ``measures.json`` (one run's `Evaluation`) and ``report.json`` (a `Report`).
 
 The page, the terminal's table and the sentence that answers are all functions of one `Report`, so whatever
-they say can be checked in the file beside them. A number that is not finite is stored as null: a loss that
-diverged must not make the report unreadable.
+they say can be checked in the file beside them. What is common to all measures of an evaluation stands once,
+in its `Conditions`; what belongs to one measure stands on its `MeasureRecord`. A number that is not finite is
+stored as null: a loss that diverged must not make the report unreadable.
 """
 
 import math
@@ -22,10 +23,13 @@ from pydantic import (
 
 from reparam.errors import ReparamError
 
-VERSION = 1
+VERSION = 2
 
 Question = Literal["blurred", "faithful", "diverse", "steady", "costly", "likelihood", "quality"]
 Better = Literal["lower", "higher", "one", "zero"]
+Sampling = Literal["prior draws", "posterior mean", "posterior sample"]
+HeldOut = Literal["validation", "test"]
+Binarisation = Literal["none", "static", "dynamic", "threshold"]
 
 
 def _finite(value: Any) -> Any:
@@ -40,6 +44,8 @@ def _inside(path: str) -> str:
         )
     return path
 
+
+_SEEDS = "of the training: of the initial weights, of the run, and of sources that had one of their own"
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
 RelativePath = Annotated[str, AfterValidator(_inside)]
@@ -127,6 +133,19 @@ class MeasureRecord(_Strict):
     n: int = Field(ge=0, description="examples, draws or runs behind the value")
     unit: str = ""
     better: Better
+    extractor: str | None = Field(
+        default=None, description="the features it is taken on; null: the data themselves"
+    )
+    sampling: Sampling | None = Field(
+        default=None,
+        description="what the model was asked for; the mean of a deterministic encoder is its code",
+    )
+    importance_samples: int | None = Field(
+        default=None, ge=1, description="K of an importance-weighted bound"
+    )
+    seconds: Number = Field(
+        default=None, description="wall-clock of the measurement, less that of samples and features it shares"
+    )
     how: str
 
     @property
@@ -143,6 +162,36 @@ class MeasureRecord(_Strict):
                 f"{self.label}: the interval's low end {self.low} is above its high end {self.high}"
             )
         return self
+
+
+class Machine(_Strict):
+    """Where it ran, and on what software."""
+
+    device: str
+    threads: int
+    platform: str
+    python: str
+    versions: dict[str, str] = Field(description="by package: ours, torch, numpy, the extractor's")
+
+
+class Conditions(_Strict):
+    """What holds for every measure of one evaluation; two values compare only where these are the same."""
+
+    data: str
+    fingerprint: str = Field(description="hash of all the data: equal only for the same data")
+    split: HeldOut
+    n: int = Field(ge=1, description="examples of the split, and as many samples")
+    binarisation: Binarisation
+    seed: int = Field(description="of samples, importance samples, judge, projections and resamples")
+    machine: Machine
+
+
+class Checkpoint(_Strict):
+    """Which weights were measured. The last is the only rule there is: none was chosen by its figures."""
+
+    rule: Literal["last"] = "last"
+    step: int
+    averaged: float | None = Field(description="decay of the averaged weights; null: the step's own")
 
 
 class Curves(_Strict):
@@ -170,8 +219,22 @@ class Cost(_Strict):
     ms_per_step: float
     ms_per_step_low: Number = None
     ms_per_step_high: Number = None
-    peak_memory_mb: Number = None
+    peak_memory_mib: Number = None
     examples: int
+
+
+class Evaluation(_Strict):
+    """One run measured: ``measures.json``."""
+
+    version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
+    run: str
+    model: str
+    conditions: Conditions
+    checkpoint: Checkpoint
+    seeds: dict[str, int] = Field(description=_SEEDS)
+    measures: dict[str, MeasureRecord]
+    seconds: float = Field(description="wall-clock of the whole evaluation")
+    cost: Cost
 
 
 class Entry(_Strict):
@@ -186,6 +249,8 @@ class Entry(_Strict):
     paper: str
     settings: dict[str, Any] = {}
     card: Card
+    checkpoint: Checkpoint
+    seeds: dict[str, int] = Field(description=_SEEDS)
     measures: dict[str, MeasureRecord] = {}
     pictures: dict[str, RelativePath] = {}
     curves: Curves = Curves()
@@ -207,26 +272,15 @@ class DataInfo(_Strict):
     pictures: dict[str, RelativePath] = {}
 
 
-class Machine(_Strict):
-    """Where it ran."""
-
-    python: str
-    torch: str
-    device: str
-    threads: int
-    platform: str
-
-
 class Report(_Strict):
     """A whole comparison."""
 
-    version: int = Field(default=VERSION, ge=1, le=VERSION)
+    version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
     title: str
     created: str
     data: DataInfo
     budget: str | None
-    seed: int
-    machine: Machine
+    conditions: Conditions
     entries: list[Entry]
 
     @model_validator(mode="after")
@@ -235,11 +289,6 @@ class Report(_Strict):
         if twice:
             raise ValueError(f"entries must have unique names; given twice: {', '.join(twice)}")
         return self
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of ``report.json``."""
-    return Report.model_json_schema()
 
 
 def load(path: Path | str) -> Report:

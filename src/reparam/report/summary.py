@@ -34,6 +34,9 @@ BETTER: dict[Better, tuple[str, str]] = {
     "one": ("→ 1", "nearer to one is better"),
     "zero": ("→ 0", "nearer to zero is better"),
 }
+LEGEND = (
+    "● best, ○ tied for it. No mark: the 95 % intervals (small) overlap, or there is none, and nothing is ranked."
+)
 
 
 @dataclass(frozen=True)
@@ -188,8 +191,9 @@ def caveats(report: Report) -> list[str]:
 
 
 def terminal_table(report: Report) -> Table:
-    """The comparison for the terminal: ● the best, ○ tied for it, nothing where the intervals overlap."""
-    out = Table(title=Text(report.title), caption=Text(sentence(report)), caption_justify="left")
+    """The comparison for the terminal, the sentence that answers and the meaning of the marks below it."""
+    out = Table(title=Text(report.title), caption_justify="left")
+    out.caption = Text(f"{sentence(report)}\n\n{LEGEND}")
     out.add_column("measure")
     for entry in report.entries:
         out.add_column(Text(entry.name), justify="right")
@@ -228,9 +232,14 @@ def _bill(cost: Cost) -> dict[str, MeasureRecord]:
         cost.parameters,
         cost.ms_per_step_low,
         cost.ms_per_step_high,
-        cost.peak_memory_mb,
+        cost.peak_memory_mib,
     )
-    seen = "highest use while training, seen once" if memory is not None else "cannot be read on this device"
+    seen = (
+        "highest while training, seen once: of the tensors on a GPU, or of the whole process on a CPU, with "
+        "the library, the data and what it held before"
+        if memory is not None
+        else "cannot be read on this system"
+    )
     speed = record(
         "Time per step",
         cost.ms_per_step,
@@ -244,7 +253,7 @@ def _bill(cost: Cost) -> dict[str, MeasureRecord]:
         "parameters": record(
             "Parameters", size, size, size, "", "counted: every trainable number of every player"
         ),
-        "peak_memory_mb": record("Peak memory", memory, None, None, "MB", seen),
+        "peak_memory_mib": record("Peak memory", memory, None, None, "MiB", seen),
         "steps": record(_FACTS["steps"], cost.steps, None, None, "", "rounds of all turns within the budget"),
         "examples": record(
             _FACTS["examples"], cost.examples, None, None, "", "training examples seen, repeats counted"
