@@ -221,21 +221,7 @@ def test_data(cli: Cli) -> None:
     assert "1×28×28" in cli("data", "show", "digits")[1]
 
 
-def test_evaluate_and_compare_pass_on_what_was_said(
-    cli: Cli, vae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record = {"label": "Sharpness", "value": 0.5, "low": 0.4, "high": 0.6, "unit": "", "how": ""}
-    gone = {"label": "Bound", "value": None, "low": None, "high": None, "unit": "", "how": "has none"}
-    measured = {
-        "measures": {"sharpness": record, "bound": gone},
-        "cost": {"steps": 3, "seconds": 1.0, "parameters": 10},
-    }
-    fake = types.SimpleNamespace(evaluate=lambda run: measured)
-    monkeypatch.setitem(sys.modules, "reparam.evaluate", fake)
-    _, out, _ = cli("evaluate", vae)
-    assert "0.5  (0.4 – 0.6)" in out
-    assert "has none" in out
-    assert json.loads(cli("evaluate", vae, "--json")[1]) == measured
+def test_compare_passes_on_what_was_said(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = {}
 
     def compare(names: list[str], **rest: object) -> None:
@@ -243,6 +229,7 @@ def test_evaluate_and_compare_pass_on_what_was_said(
 
     monkeypatch.setitem(sys.modules, "reparam.compare", types.SimpleNamespace(compare=compare))
     words = ("--data", "digits", "--budget", "1m", "--set", "vae.latent=8", "gan.lr=1e-4", "--size", "8")
+    words += ("--split", "validation", "--n", "500", "--extractor", "pixels")
     assert cli("compare", "vae", "gan", *words, "--out", tmp_path)[0] == 0
     progress = told.pop("progress")
     assert callable(progress)
@@ -254,6 +241,9 @@ def test_evaluate_and_compare_pass_on_what_was_said(
         "steps": None,
         "seed": 0,
         "settings": {"vae": {"latent": 8}, "gan": {"lr": 1e-4}},
+        "split": "validation",
+        "n": 500,
+        "extractor": "pixels",
         "device": "auto",
         "data_options": {"binarise": "none", "size": 8, "mirror": False, "skip_bad": False},
     }

@@ -8,7 +8,6 @@ import pytest
 import reparam
 from reparam.compare import compare
 from reparam.data import Data, load
-from reparam.evaluate import evaluate
 from reparam.report import schema
 
 

@@ -2,16 +2,24 @@
 
 import json
 import math
+import re
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from torch import Tensor
@@ -19,17 +27,18 @@ from torch.testing import assert_close
 
 from reparam.errors import ReparamError
 from reparam.metrics import classifier
-from reparam.metrics.bootstrap import interval, mean, ratio, weights
+from reparam.metrics.bootstrap import interval, mean, ratio, share, weights
 from reparam.metrics.codes import active_units, knn_accuracy, probe_accuracy
 from reparam.metrics.coverage import coverage
 from reparam.metrics.diversity import diversity
-from reparam.metrics.features import EXTRACTORS, EfficientNetLite0, extractor
+from reparam.metrics.features import EXTRACTORS, EfficientNetLite0, Inception, extractor, versions
 from reparam.metrics.frechet import between_gaussians, frechet, frechet_floor
 from reparam.metrics.kernel_distance import kernel_distance, kernel_distance_floor
 from reparam.metrics.likelihood import bits_per_dim, importance_weighted, likelihood, standard_normal
 from reparam.metrics.memorisation import memorisation
 from reparam.metrics.mmd import (
     inverse_multiquadratic,
+    median_distance,
     mmd,
     null_quantile,
     rbf,
@@ -40,6 +49,7 @@ from reparam.metrics.mmd import (
 from reparam.metrics.modes import modes
 from reparam.metrics.reconstruction import psnr, reconstruction, squared_error, ssim
 from reparam.metrics.sharpness import laplacian_variance, sharpness
+from reparam.metrics.sliced_wasserstein import directions, sliced_squared, sliced_wasserstein
 from reparam.metrics.steadiness import steadiness
 
 
@@ -115,6 +125,14 @@ def test_interval_does_not_depend_on_how_many_rows_are_held_at_once() -> None:
     low, high = interval(mean, x, times=4000)  # several blocks
     again = (weights(1500, seed=5, times=4000) @ x / 1500).quantile(torch.tensor([0.025, 0.975]).double())
     assert_close(torch.tensor([low, high]).double(), again, atol=4e-3, rtol=0)
+
+
+def test_interval_of_a_share_is_open_at_0_and_1() -> None:
+    some = torch.arange(200) < 60
+    assert share(some.double()) == interval(mean, some.double())
+    clopper_pearson = binomtest(0, 200).proportion_ci(0.95).high
+    assert_close(share(torch.zeros(200)), (0.0, float(clopper_pearson)))
+    assert_close(share(torch.ones(200)), (1 - float(clopper_pearson), 1.0))
 
 
 def test_weights_are_resamples() -> None:
@@ -251,6 +269,77 @@ def test_frechet_floor_shows_the_bias_in_n() -> None:
     assert frechet(data, data).value < 1e-9
 
 
+@pytest.mark.parametrize(("n", "d"), [(5000, 8), (40, 100)])
+def test_frechet_of_a_shift_and_a_scale(n: int, d: int) -> None:
+    # y = 2x + δ has the covariance 4A and the mean 2μ + δ: the distance is ‖μ + δ‖² + tr A, for n < d too.
+    x = randn(n, d) @ randn(d, d, seed=1) / d
+    delta = randn(d, seed=2)
+    expected = (x.mean(0) + delta).square().sum() + x.var(0).sum()
+    assert_close(frechet(2 * x + delta, x).value, expected.item(), rtol=1e-9, atol=0)
+
+
+def test_frechet_of_ten_thousand_takes_seconds() -> None:
+    # Slow because it must be: the size that the published distances have. About 4 s on one thread.
+    x = randn(10_000, 1280)
+    began = time.process_time()
+    found = frechet(x + 0.1, x).value
+    assert time.process_time() - began < 30
+    assert_close(found, 1280 * 0.01, rtol=1e-6, atol=0)
+
+
+def test_sliced_wasserstein_on_a_line_against_scipy() -> None:
+    x, y = randn(30, 1), 2 * randn(30, 1, seed=1) + 1
+    cost = (x - y.T).square().numpy()
+    rows, columns = linear_sum_assignment(cost)  # the best of all pairings, found without sorting
+    assert_close(sliced_squared(x, y, directions(1)), float(cost[rows, columns].mean()))
+    # Of unequal size: every example repeated until both hold as many is the same two sets.
+    found = sliced_squared(x[:20], y, directions(1))
+    assert_close(found, sliced_squared(x[:20].repeat(3, 1), y.repeat(2, 1), directions(1)))
+    assert_close(sliced_squared(x, x + 3, directions(1)), 9.0)
+
+
+def test_sliced_wasserstein_against_pot() -> None:
+    ot = pytest.importorskip("ot", reason="POT is not installed: pip install pot")
+    x, y, onto = randn(50, 6), randn(80, 6, seed=1) + 0.3, directions(6, 40)
+    theirs = ot.sliced_wasserstein_distance(x.numpy(), y.numpy(), projections=onto.T.numpy(), p=2)
+    assert_close(sliced_squared(x, y, onto), float(theirs) ** 2)
+
+
+def test_sliced_wasserstein_of_gaussians() -> None:
+    onto, shift, x = directions(5, 4000), torch.arange(5).double(), randn(2000, 5)
+    assert_close(onto.norm(dim=1), torch.ones(4000).double())
+    assert_close(sliced_squared(x + shift, x, onto), shift.square().sum().item() / 5, rtol=0.03, atol=0)
+    x, y = randn(20_000, 3), 3 * randn(20_000, 3, seed=1)
+    assert_close(sliced_squared(x, y, directions(3)), 4.0, rtol=0.03, atol=0)  # (σ − τ)² on every line
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_sliced_wasserstein_without_its_bias(shift: float) -> None:
+    truth = (directions(3, 20) @ torch.full((3,), shift).double()).square().mean().item()
+    pairs = [(randn(80, 3, seed=2 * i), randn(80, 3, seed=2 * i + 1) + shift) for i in range(60)]
+    found = [sliced_wasserstein(x, y, projections=20, times=100) for x, y in pairs]
+    plug_in = np.mean([sliced_squared(x, y, directions(3, 20)) for x, y in pairs])
+    assert plug_in > truth + 0.05
+    assert abs(np.mean([m.value for m in found]) - truth) < 0.4 * (plug_in - truth)
+    assert np.mean([m.low <= truth <= m.high for m in found]) > 0.85
+    if shift == 0:
+        assert min(m.value for m in found) < 0  # not clipped
+
+
+def test_sliced_wasserstein_refuses() -> None:
+    with pytest.raises(ReparamError, match="0 projections"):
+        sliced_wasserstein(randn(4, 2), randn(4, 2), projections=0)
+    with pytest.raises(ReparamError, match="2 features and data 3"):
+        sliced_wasserstein(randn(4, 2), randn(4, 3))
+
+
+def test_median_distance() -> None:
+    x = torch.tensor([[0.0], [1.0], [3.0]])
+    assert median_distance(x) == 2.0
+    with pytest.raises(ReparamError, match="one point"):
+        median_distance(torch.ones(5, 2))
+
+
 def test_distances_are_what_they_were_under_shift_far_from_zero() -> None:
     x, y = randn(50, 3), randn(50, 3, seed=1)
     assert_close(frechet(x + 1e7, y + 1e7).value, frechet(x, y).value, rtol=1e-6, atol=0)
@@ -326,7 +415,128 @@ def test_pixels_are_kept_up_to_32() -> None:
 def test_unknown_extractor_names_the_nearest() -> None:
     with pytest.raises(ReparamError, match="did you mean 'pixels'"):
         extractor("pixel")
-    assert set(EXTRACTORS) == {"efficientnet-lite0", "efficientnet-lite0-128", "pixels", "random-conv"}
+    lite = {"efficientnet-lite0", "efficientnet-lite0-128"}
+    assert set(EXTRACTORS) == {*lite, "inception", "pixels", "random-conv"}
+
+
+@pytest.fixture
+def weights_at(tmp_path: Path) -> Iterator[Path]:
+    """Where torch would keep Inception's weights: a folder of this test."""
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    yield tmp_path / "checkpoints" / Inception.weights
+    torch.hub.set_dir(before)
+
+
+class Stand(torch.nn.Module):
+    """A small network under the name, and with the interface, of torch-fidelity's Inception."""
+
+    def __init__(self, name: str, features_list: list[str], feature_extractor_weights_path: str) -> None:
+        super().__init__()
+        assert features_list == ["2048"]
+        self.line = torch.nn.Linear(3, 5)
+        self.load_state_dict(torch.load(feature_extractor_weights_path, weights_only=True))
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        assert x.dtype == torch.uint8
+        assert x.shape[1] == 3
+        return (self.line(x.float().mean((2, 3))),)
+
+
+def test_inception_loads_its_weights_and_gives_bytes_to_the_network(
+    weights_at: Path, monkeypatch: pytest.MonkeyPatch, pictures: tuple[Tensor, Tensor]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+    module = ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+    module.FeatureExtractorInceptionV3 = Stand  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(ReparamError, match=re.escape(str(weights_at))):
+        extractor("inception")
+    weights = {"line.weight": randn(5, 3).float(), "line.bias": randn(5, seed=1).float()}
+    torch.save(weights, weights_at)
+    with untouched_generator():
+        of = extractor("inception")
+    x = pictures[0][:20]
+    expected = (255 * x).round().float().mean((2, 3)) @ weights["line.weight"].T + weights["line.bias"]
+    assert_close(of(x), expected.double(), rtol=1e-4, atol=1e-4)
+    assert of(x[:2, :1]).shape == (2, 5)  # grey
+    assert set(versions(of)) == {"torch-fidelity"}
+
+    class Payload:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (pytest.fail, ("the file was unpickled",))
+
+    torch.save(Payload(), weights_at)
+    with pytest.raises(Exception, match="Weights only load failed"):
+        extractor("inception")
+
+
+def test_frechet_on_inception_is_the_librarys_fid(weights_at: Path, pictures: tuple[Tensor, Tensor]) -> None:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    except ImportError as missing:
+        pytest.skip(f"torch-fidelity is not installed whole ({missing.name} is missing)")
+    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
+        torch.manual_seed(0)
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        torch.save({}, weights_at)
+        theirs = FeatureExtractorInceptionV3("random", ["2048"], feature_extractor_weights_path=weights_at)
+    torch.save(
+        theirs.state_dict(), weights_at
+    )  # weights never trained: the path and the arithmetic are theirs
+    x, y = (z[:12] for z in pictures)
+    ours = frechet(extractor("inception")(x), extractor("inception")(y)).value
+    with torch.no_grad():
+        statistics = [
+            fid_features_to_statistics(theirs((255 * z).round().to(torch.uint8))[0]) for z in (x, y)
+        ]
+    fid = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert_close(ours, float(fid), rtol=1e-4, atol=1e-6)
+
+
+def test_inception_missing_says_what_to_install(weights_at: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torch_fidelity", "torch_fidelity.feature_extractor_inceptionv3"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ReparamError, match="pip install torch-fidelity.*" + re.escape(str(weights_at))):
+        extractor("inception")
+
+
+def test_a_network_of_the_users_is_an_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3), torch.nn.Dropout(0.5))
+    x = rand(20, 1, 8, 8)
+    of = extractor(net)
+    found = of(x)
+    assert (found.shape, found.dtype, of.name) == ((20, 3), torch.float64, "Sequential")
+    assert_close(found, (x.float().flatten(1) @ net[1].weight.T + net[1].bias).double())
+    assert not found.requires_grad
+    (tmp_path / "my_features.py").write_text("def means(x):\n    return x.mean((2, 3))\n\nwide = 3\n")
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    named = extractor("my_features:means")
+    assert named.name == "my_features:means"
+    assert_close(named(x), x.mean((2, 3)).float().double())
+    assert sys.path == path
+    for name, words in {"my_features:mean": "no attribute", "nowhere:f": "nowhere", ":f": "module:function",
+                        "my_features:wide": "no function"}.items():  # fmt: skip
+        with pytest.raises(ReparamError, match=words):
+            extractor(name)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: x, r"returned \(2, 1, 8, 8\)"),
+        (lambda x: x.mean(), r"expected \(2, d\)"),
+        (lambda x: [1, 2], "returned list"),
+        (lambda x: x.flatten(1) / 0, "NaN or infinity"),
+        (lambda x: torch.rand(len(x), 3), "must not draw"),
+    ],
+)
+def test_an_extractor_that_is_none_is_named(function: Any, words: str) -> None:
+    with torch.random.fork_rng(devices=[]), pytest.raises(ReparamError, match=words):
+        extractor(function)(rand(2, 1, 8, 8))
 
 
 def test_laplacian_variance_closed_forms() -> None:
@@ -601,6 +811,20 @@ def test_confidence_and_faithfulness(judge: classifier.Judge) -> None:
     assert_close(classifier.faithful(judge, x, swapped).value, 0.75, atol=0.02, rtol=0)
 
 
+def test_class_accuracy_of_conditional_samples(judge: classifier.Judge) -> None:
+    x, labels = bars(200, seed=2)
+    found = classifier.accuracy(judge, x, labels)
+    right = (judge(x).argmax(1) == labels).double().mean().item()
+    assert_close(found.value, right)
+    assert found.high == 1
+    asked = labels.clone()
+    asked[:50] = (labels[:50] + 1) % 4  # a quarter comes out as another class than was asked for
+    assert_close(classifier.accuracy(judge, x, asked).value, 0.75, atol=0.02, rtol=0)
+    for wrong in (labels[:5], labels + 1, labels - 1):
+        with pytest.raises(ReparamError, match="one label 0 … 3"):
+            classifier.accuracy(judge, x, wrong)
+
+
 def test_classifier_names_wrong_labels() -> None:
     with pytest.raises(ReparamError, match="two classes"):
         classifier.train(rand(30, 1, 8, 8), torch.zeros(30))
@@ -698,6 +922,8 @@ def all_measures(pictures: tuple[Tensor, Tensor], judge: classifier.Judge) -> di
         "balance": classifier.balance(judge, b, b),
         "confidence": classifier.confidence(judge, b),
         "faithful": classifier.faithful(judge, b, b),
+        "accuracy": classifier.accuracy(judge, b, bars(20)[1]),
+        "sliced": sliced_wasserstein(x, y, times=20),
         "memorisation": memorisation(x, y, randn(30, 3, seed=2)),
         "active_units": active_units(x),
         "knn": knn_accuracy(x, labels, y, labels),

@@ -319,6 +319,24 @@ def test_terminal_table() -> None:
     assert "—" in text
 
 
+def test_the_terminal_refuses_to_rank_where_intervals_overlap() -> None:
+    def shown(second: float) -> str:
+        both = [
+            entry(0, name=name, measures={"sharpness": measure(value, 0.1, question="quality")})
+            for name, value in (("a", 0.5), ("b", second))
+        ]
+        console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+        console.print(summary.terminal_table(report(entries=both)))
+        return " ".join(console.export_text().split())
+
+    overlapping, apart = shown(0.6), shown(0.8)
+    assert "(95 % intervals overlap): cost and overall closeness." in overlapping
+    assert "●" not in overlapping.split("How close overall?")[1].split("└")[0]
+    assert "0.80 ●" in apart
+    assert "Closest to the data overall: b." in apart
+    assert all(summary.LEGEND.split(". ")[0] in text for text in (overlapping, apart))
+
+
 @pytest.mark.parametrize(
     ("value", "half", "text"),
     [
@@ -446,8 +464,15 @@ def test_page_escapes_hostile_names(tmp_path: Path) -> None:
         name=bad, kind=bad, shape=[2], train=1, validation=1, test=1, licence=bad, source=bad,
         pictures={bad.replace("/", ""): f"{bad.replace('/', '')}.png"},
     )  # fmt: skip
-    machine = schema.Machine(python=bad, torch=bad, device=bad, threads=1, platform=bad)
-    found = report(title=bad, created=bad, budget=bad, entries=[worst, entry(1)], data=data, machine=machine)
+    machine = schema.Machine(python=bad, device=bad, threads=1, platform=bad, versions={bad: bad})
+    spoiled_conditions = report().conditions.model_copy(
+        update={"data": bad, "fingerprint": bad, "machine": machine}
+    )
+    worst = worst.model_copy(update={"seeds": {bad: 0}})
+    found = report(
+        title=bad, created=bad, budget=bad, entries=[worst, entry(1)], data=data,
+        conditions=spoiled_conditions,
+    )  # fmt: skip
     html = page.render(found, tmp_path)
     parsed = Balance(html)
     assert parsed.counts["script"] == 1

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from reparam import checkpoint
-from reparam.data import Data, Split
+from reparam.data import Data, Split, toys
 from reparam.engine import versions
 from reparam.errors import ReparamError
 from reparam.metrics import bootstrap, classifier, codes, coverage, features, likelihood
@@ -23,6 +23,7 @@ from reparam.metrics.kernel_distance import kernel_distance
 from reparam.metrics.measure import Better, Measure
 from reparam.metrics.memorisation import memorisation
 from reparam.metrics.mmd import median_distance, mmd, rbf
+from reparam.metrics.modes import modes
 from reparam.metrics.reconstruction import reconstruction
 from reparam.metrics.sharpness import sharpness
 from reparam.metrics.sliced_wasserstein import sliced_wasserstein
@@ -46,6 +47,7 @@ MOST = 1000  # examples measured, of the held-out split and of samples alike
 LEAST = 6  # precision, recall and coverage look at five neighbours
 PROBE = 256  # samples and validation examples of the measure that is repeated along the run
 DRAWS = 50  # importance samples for the likelihood
+MODES_OF = 10_000  # samples of a toy, on which modes are counted by custom
 LIKELIHOOD_OF = 100  # held-out examples for the likelihood
 
 # What is measured, and the question it answers; of several, the first decides.
@@ -56,6 +58,7 @@ LABELS: dict[str, tuple[str, Question]] = {
     "ssim": ("SSIM", "faithful"),
     "class_kept": ("Class kept in reconstruction", "faithful"),
     "probe": ("Linear probe of the codes", "faithful"),
+    "modes": ("Modes covered", "diverse"),
     "recall": ("Recall", "diverse"),
     "coverage": ("Coverage", "diverse"),
     "diversity": ("Spread of samples", "diverse"),
@@ -64,7 +67,9 @@ LABELS: dict[str, tuple[str, Question]] = {
     "mmd": ("MMD²", "quality"),
     "sliced_wasserstein": ("Sliced Wasserstein distance", "quality"),
     "frechet": ("Fréchet distance", "quality"),
+    "quality": ("Share near a mode", "quality"),
     "precision": ("Precision", "quality"),
+    "density": ("Density", "quality"),
     "memorisation": ("Distance to training data", "quality"),
     "steadiness": ("Swing of sample quality", "steady"),
     "likelihood": ("Log-likelihood bound", "likelihood"),
@@ -107,6 +112,7 @@ class Yardstick:
             self.train_features, min(len(self.held_out), len(self.train) // 2), seed=seed
         )
         self.judge = self._judge()
+        # Cheap features: they are taken anew all along a run.
         self._probe = features.extractor("pixels") if data.kind == "image" else _flat
         self._probed = self._probe(examples(data, data.validation, PROBE))
 
@@ -144,9 +150,12 @@ class Yardstick:
     def measure(self, system: System, probes: Sequence[float] = ()) -> Records:
         """Every measure that the system and the data allow."""
         samples = system.sample(len(self.held_out), self.seed).cpu()
-        found = self._faithful(system) | self._of_samples(samples) | self._likelihood(system)
+        found = self._faithful(system) | self._of_samples(samples) | self._modes(system)
+        found |= self._likelihood(system)
         if len(probes) >= PROBES_LEAST:
-            found |= _taken(lambda: steadiness(np.array(probes)), "steadiness", sampling="prior draws")
+            look = "pixels" if self.data.kind == "image" else None
+            series = np.array(probes)
+            found |= _taken(lambda: steadiness(series), "steadiness", sampling="prior draws", extractor=look)
         return {key: found[key] for key in LABELS if key in found}
 
     def _judge(self) -> classifier.Judge | None:
@@ -198,7 +207,7 @@ class Yardstick:
             take(lambda: mmd(made, real, kernel, **common), "mmd")
         take(lambda: sliced_wasserstein(made, real, **common), "sliced_wasserstein")
         take(lambda: self._frechet(made), "frechet")
-        take(lambda: coverage.coverage(made, real, **common), "recall", "coverage", "precision")
+        take(lambda: coverage.coverage(made, real, **common), "recall", "coverage", "precision", "density")
         take(lambda: diversity(made, real, **common), "diversity")
         take(lambda: memorisation(made, real, self.train_features, **common), "memorisation")
         if judge:
@@ -213,6 +222,19 @@ class Yardstick:
         found = frechet(made, self.features, of=f"{self.of}, {self.split} split")
         floor = f"{self.floor.n} training examples are {self.floor.value:.3g} from {self.floor.n} others"
         return replace(found, how=f"{found.how} It has no interval; {floor}: its bias at that n.")
+
+    def _modes(self, system: System) -> Records:
+        toy = self.data.spec.get("spec")
+        if toy not in toys.MODES:
+            return {}
+        centres, sigma = toys.MODES[toy]
+        samples = system.sample(MODES_OF, self.seed).cpu()
+        return _taken(
+            lambda: modes(samples, centres, sigma=sigma, seed=self.seed),
+            "modes",
+            "quality",
+            sampling="prior draws",
+        )
 
     def _likelihood(self, system: System) -> Records:
         if not system.can("log_weights"):

@@ -5,20 +5,24 @@ import numpy as np
 from reparam.data.raw import Part, Raw
 
 N = 100_000
+_AT, _ANGLE = np.arange(-4.0, 5.0, 2.0), np.arange(8) * np.pi / 4
+# The centres (k, 2) and σ of those that are mixtures.
+MODES: dict[str, tuple[np.ndarray, float]] = {
+    "25gaussians": (np.stack(np.meshgrid(_AT, _AT, indexing="ij"), -1).reshape(25, 2), 0.05),
+    "8gaussians": (2 * np.stack([np.cos(_ANGLE), np.sin(_ANGLE)], 1), 0.02),
+}
 
 
 def gaussians25() -> Raw:
     """A 5 × 5 grid of modes at {−4, −2, 0, 2, 4}², σ = 0.05 (Gulrajani et al. 2017, arXiv:1704.00028, §5;
     without their final division by 2.828). The label is the mode."""
-    at = np.arange(-4.0, 5.0, 2.0)
-    return _mixture("25gaussians", np.stack(np.meshgrid(at, at, indexing="ij"), -1).reshape(25, 2), 0.05)
+    return _mixture("25gaussians")
 
 
 def gaussians8() -> Raw:
     """Eight modes on a ring of radius 2, σ = 0.02 (Metz et al. 2017, arXiv:1611.02163, §3.1).
     The label is the mode."""
-    angle = np.arange(8) * np.pi / 4
-    return _mixture("8gaussians", 2 * np.stack([np.cos(angle), np.sin(angle)], 1), 0.02)
+    return _mixture("8gaussians")
 
 
 def swissroll2d() -> Raw:
@@ -30,7 +34,8 @@ def swissroll2d() -> Raw:
     return _toy("swissroll2d", Part(x / 7.5))
 
 
-def _mixture(name: str, modes: np.ndarray, std: float) -> Raw:
+def _mixture(name: str) -> Raw:
+    modes, std = MODES[name]
     draw = np.random.Generator(np.random.PCG64(len(modes)))
     y = np.arange(N) % len(modes)  # as many of each, to the row
     return _toy(name, Part(modes[y] + std * draw.standard_normal((N, 2)), y))

@@ -34,9 +34,7 @@ BETTER: dict[Better, tuple[str, str]] = {
     "one": ("→ 1", "nearer to one is better"),
     "zero": ("→ 0", "nearer to zero is better"),
 }
-LEGEND = (
-    "● best, ○ tied for it. No mark: the 95 % intervals (small) overlap, or there is none, and nothing is ranked."
-)
+LEGEND = "● best, ○ tied. No mark: the 95 % intervals (small) overlap, or there is none; nothing is ranked."
 
 
 @dataclass(frozen=True)
