@@ -36,6 +36,7 @@ def test_a_comparison_measures_draws_and_writes(data: Data, tmp_path: Path) -> N
         assert {"sharpness", "recall", "kernel_distance", "steadiness"} <= set(entry.measures)
         assert all((tmp_path / "report" / path).is_file() for path in entry.pictures.values())
         assert entry.cost.steps == 16
+        assert entry.cost.peak_memory_mib is None  # one process trained both
         # Sixteen probes were made, one a step, and are drawn at the log's rows.
         assert [v for v in entry.curves.terms["samples.kernel distance to validation"] if v is not None]
     assert autoencoder.measures["mse"].value is not None

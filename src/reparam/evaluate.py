@@ -64,7 +64,7 @@ LABELS: dict[str, tuple[str, Question]] = {
     "diversity": ("Spread of samples", "diverse"),
     "balance": ("Balance of classes", "diverse"),
     "kernel_distance": ("Kernel distance", "quality"),
-    "mmd": ("MMD²", "quality"),
+    "mmd": ("Maximum mean discrepancy", "quality"),
     "sliced_wasserstein": ("Sliced Wasserstein distance", "quality"),
     "frechet": ("Fréchet distance", "quality"),
     "quality": ("Share near a mode", "quality"),

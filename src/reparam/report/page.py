@@ -170,7 +170,7 @@ def _methods(report: Report) -> str:
     for row in table(report):
         whole = next((cell.record for cell in row.cells if cell.record and cell.has_value), None)
         how = f"{escape(whole.how)} ({escape(_facts_of(whole))})" if whole else ""
-        missing = [f"{cell.entry}: {cell.how}" for cell in row.cells if not cell.has_value]
+        missing = [f"{cell.entry}: {cell.how.rstrip('.')}" for cell in row.cells if not cell.has_value]
         gaps = f' <span class="quiet">Not for {escape("; ".join(missing))}.</span>' if missing else ""
         items += f"<div><dt>{escape(row.label)}</dt><dd>{how}{gaps}</dd></div>"
     return f'<dl class="methods">{items}</dl>'

@@ -219,7 +219,10 @@ class Cost(_Strict):
     ms_per_step: float
     ms_per_step_low: Number = None
     ms_per_step_high: Number = None
-    peak_memory_mib: Number = None
+    peak_memory_mib: Number = Field(
+        default=None,
+        description="highest while training: on a GPU of the tensors, on a CPU of the whole process",
+    )
     examples: int
 
 

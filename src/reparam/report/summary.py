@@ -233,10 +233,10 @@ def _bill(cost: Cost) -> dict[str, MeasureRecord]:
         cost.peak_memory_mib,
     )
     seen = (
-        "highest while training, seen once: of the tensors on a GPU, or of the whole process on a CPU, with "
-        "the library, the data and what it held before"
+        "highest while training, seen once: of the tensors on a GPU; on a CPU of the whole process, with the "
+        "library, the data and whatever else it held"
         if memory is not None
-        else "cannot be read on this system"
+        else "not known: this system does not tell, or one process trained several models"
     )
     speed = record(
         "Time per step",
