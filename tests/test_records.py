@@ -12,7 +12,7 @@ import reparam
 from reparam.cli import main
 from reparam.compare import compare
 from reparam.data import Data, load
-from reparam.evaluate import Yardstick, evaluate
+from reparam.evaluate import LABELS, Yardstick, evaluate
 from reparam.memory import Peak
 from reparam.report.schema import Evaluation
 
@@ -91,6 +91,7 @@ def test_what_belongs_to_a_measure_stands_on_it(record: Evaluation) -> None:
         assert m.seconds is not None, key
         assert m.seconds > 0, key
         assert (m.interval is None) == (key == "frechet"), key
+        assert m.better == LABELS[key].better, key
     assert "training examples are" in record.measures["frechet"].how  # its floor
 
 
@@ -157,6 +158,24 @@ def test_a_toy_knows_its_modes(tmp_path: Path) -> None:
     found = Yardstick(data, n=100).measure(system)
     assert found["modes"].value == 8
     assert found["quality"].value > 0.98
+
+
+def test_a_measure_that_refuses_does_not_take_the_others_with_it(data: Data) -> None:
+    # Every picture twice: whatever the split, its copy mostly stands in the training data.
+    x = np.random.default_rng(0).random((40, 12, 12), dtype=np.float32)
+    twice = load({"x": np.concatenate([x] * 8)})
+    system = reparam.build("gan", twice, width=16)
+    found = Yardstick(twice, extractor="pixels").measure(system)
+    assert found["memorisation"].value is None
+    assert "split them first" in found["memorisation"].how
+    assert found["memorisation"].better == "one"
+    assert found["kernel_distance"].value is not None
+
+    wild = reparam.build("gan", data, width=16)
+    wild.sample = lambda n, seed=0: torch.full((n, 1, 16, 16), torch.nan)  # type: ignore[method-assign]
+    lost = Yardstick(data, extractor="pixels").measure(wild)
+    assert "30 of 30 rows hold NaN" in lost["kernel_distance"].how
+    assert all(record.value is None for record in lost.values())
 
 
 def test_too_few_examples_say_how_many_are_needed(vae: Path) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -50,29 +50,38 @@ DRAWS = 50  # importance samples for the likelihood
 MODES_OF = 10_000  # samples of a toy, on which modes are counted by custom
 LIKELIHOOD_OF = 100  # held-out examples for the likelihood
 
-# What is measured, and the question it answers; of several, the first decides.
-LABELS: dict[str, tuple[str, Question]] = {
-    "sharpness": ("Sharpness of samples", "blurred"),
-    "mse": ("Reconstruction error", "faithful"),
-    "psnr": ("Reconstruction PSNR", "faithful"),
-    "ssim": ("SSIM", "faithful"),
-    "class_kept": ("Class kept in reconstruction", "faithful"),
-    "probe": ("Linear probe of the codes", "faithful"),
-    "modes": ("Modes covered", "diverse"),
-    "recall": ("Recall", "diverse"),
-    "coverage": ("Coverage", "diverse"),
-    "diversity": ("Spread of samples", "diverse"),
-    "balance": ("Balance of classes", "diverse"),
-    "kernel_distance": ("Kernel distance", "quality"),
-    "mmd": ("Maximum mean discrepancy", "quality"),
-    "sliced_wasserstein": ("Sliced Wasserstein distance", "quality"),
-    "frechet": ("Fréchet distance", "quality"),
-    "quality": ("Share near a mode", "quality"),
-    "precision": ("Precision", "quality"),
-    "density": ("Density", "quality"),
-    "memorisation": ("Distance to training data", "quality"),
-    "steadiness": ("Swing of sample quality", "steady"),
-    "likelihood": ("Log-likelihood bound", "likelihood"),
+
+class Label(NamedTuple):
+    """What a measure is called, the question it answers, and where good values lie."""
+
+    words: str
+    question: Question
+    better: Better
+
+
+# Of several that answer one question, the first decides.
+LABELS = {
+    "sharpness": Label("Sharpness of samples", "blurred", "one"),
+    "mse": Label("Reconstruction error", "faithful", "lower"),
+    "psnr": Label("Reconstruction PSNR", "faithful", "higher"),
+    "ssim": Label("SSIM", "faithful", "higher"),
+    "class_kept": Label("Class kept in reconstruction", "faithful", "higher"),
+    "probe": Label("Linear probe of the codes", "faithful", "higher"),
+    "modes": Label("Modes covered", "diverse", "higher"),
+    "recall": Label("Recall", "diverse", "higher"),
+    "coverage": Label("Coverage", "diverse", "higher"),
+    "diversity": Label("Spread of samples", "diverse", "one"),
+    "balance": Label("Balance of classes", "diverse", "zero"),
+    "kernel_distance": Label("Kernel distance", "quality", "lower"),
+    "mmd": Label("Maximum mean discrepancy", "quality", "lower"),
+    "sliced_wasserstein": Label("Sliced Wasserstein distance", "quality", "lower"),
+    "frechet": Label("Fréchet distance", "quality", "lower"),
+    "quality": Label("Share near a mode", "quality", "higher"),
+    "precision": Label("Precision", "quality", "higher"),
+    "density": Label("Density", "quality", "one"),
+    "memorisation": Label("Distance to training data", "quality", "one"),
+    "steadiness": Label("Swing of sample quality", "steady", "lower"),
+    "likelihood": Label("Log-likelihood bound", "likelihood", "higher"),
 }
 
 Records = dict[str, MeasureRecord]
@@ -168,7 +177,7 @@ class Yardstick:
 
     def _faithful(self, system: System) -> Records:
         if not (system.can("encode") and system.can("decode")):
-            return _missing("mse", "lower", f"{system.name} has no encoder, so it cannot reconstruct.")
+            return _missing(f"{system.name} has no encoder, so it cannot reconstruct.", "mse")
         x, judge, seed = self.held_out, self.judge, self.seed
         facts = {"sampling": "posterior mean"}
         made = system.reconstruct(x).cpu()
@@ -189,7 +198,11 @@ class Yardstick:
         return found
 
     def _of_samples(self, samples: Tensor) -> Records:
-        made, real, judge = self.look(samples), self.features, self.judge
+        real, judge, image = self.features, self.judge, self.data.kind == "image"
+        try:
+            made = self.look(samples)
+        except ReparamError as refusal:  # pictures outside [0, 1], numbers that are not finite
+            return _missing(str(refusal), "recall", "kernel_distance" if image else "mmd")
         common: dict[str, Any] = {"of": f"{self.of}, {self.split} split", "seed": self.seed}
         found: Records = {}
 
@@ -199,12 +212,11 @@ class Yardstick:
             name = self.extract.name if self.extract and on_features else None
             found.update(_taken(measure, *keys, sampling="prior draws", extractor=name))
 
-        if self.data.kind == "image":
+        if image:
             take(lambda: sharpness(samples, self.held_out, seed=self.seed), "sharpness", on_features=False)
             take(lambda: kernel_distance(made, real, **common), "kernel_distance")
         else:
-            kernel = rbf(median_distance(real))
-            take(lambda: mmd(made, real, kernel, **common), "mmd")
+            take(lambda: mmd(made, real, rbf(median_distance(real)), **common), "mmd")
         take(lambda: sliced_wasserstein(made, real, **common), "sliced_wasserstein")
         take(lambda: self._frechet(made), "frechet")
         take(lambda: coverage.coverage(made, real, **common), "recall", "coverage", "precision", "density")
@@ -238,7 +250,7 @@ class Yardstick:
 
     def _likelihood(self, system: System) -> Records:
         if not system.can("log_weights"):
-            return _missing("likelihood", "higher", f"{system.name} gives no bound on log p(x).")
+            return _missing(f"{system.name} gives no bound on log p(x).", "likelihood")
         shape = system.model.noise()["eps"].shape[1:]
         x = self.held_out[:LIKELIHOOD_OF]
 
@@ -382,18 +394,25 @@ def _mean_square(x: Tensor, y: Tensor, seed: int) -> Measure:
 
 
 def _taken(measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, **facts: Any) -> Records:
-    """Takes a measure, or several at once, and makes records of those keys it gives; the time is of all."""
+    """Takes a measure, or several at once, and makes records of those keys it gives; the time is of all.
+
+    One that refuses what it is shown (data without any detail, numbers that are not finite) says so in its
+    record: the others, and hours of training, are not lost with it.
+    """
     began = time.perf_counter()
-    found = measure()
+    try:
+        found = measure()
+    except ReparamError as refusal:
+        return _missing(str(refusal), *keys)
     facts["seconds"] = time.perf_counter() - began
     found = {keys[0]: found} if isinstance(found, Measure) else found
     return {key: _record(key, **facts, **asdict(found[key])) for key in keys if key in found}
 
 
-def _missing(key: str, better: Better, why: str) -> Records:
-    return {key: _record(key, value=None, n=0, better=better, how=why)}
+def _missing(why: str, *keys: str) -> Records:
+    return {key: _record(key, value=None, n=0, better=LABELS[key].better, how=why) for key in keys}
 
 
 def _record(key: str, **fields: Any) -> MeasureRecord:
-    label, question = LABELS[key]
-    return MeasureRecord(label=label, question=question, **fields)
+    label = LABELS[key]
+    return MeasureRecord(label=label.words, question=label.question, **fields)
