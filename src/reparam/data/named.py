@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reparam.data import toys
+from reparam.data import dsprites, toys
 from reparam.data.dataset import Kind
 from reparam.data.raw import Part, Raw
 from reparam.errors import ReparamError
@@ -123,6 +123,11 @@ ENTRIES = (
     _avatars("pixelArt", "CC0 1.0 (DiceBear)"),
     _avatars("openPeeps", "CC0 1.0 (Pablo Stanley)"),
     _avatars("avataaars", "free for personal and commercial use (Pablo Stanley)", embedded=False),
+    Entry(
+        "dsprites", "image", (1, 64, 64), (24_000, 3_000, 3_000), 3, "none needed", "drawn from its formula",
+        True, f"sprites, every factor known, after Matthey et al. 2017; also: {', '.join(dsprites.SIZES)}",
+        dsprites.dsprites,
+    ),
     _toy("25gaussians", 25, toys.gaussians25),
     _toy("8gaussians", 8, toys.gaussians8),
     _toy("swissroll2d", 0, toys.swissroll2d),
