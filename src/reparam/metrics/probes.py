@@ -1,33 +1,13 @@
-"""Codes: active units (Burda et al. 2016, section 5), and how well a class can be read from them."""
+"""Probes: how well a class can be read from codes, by a linear map and by the nearest neighbours."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from reparam.errors import ReparamError
-from reparam.metrics.arrays import Array, squared_distances, two, vectors
-from reparam.metrics.bootstrap import interval, mean, percentiles, resampled, weights
+from reparam.metrics.arrays import Array, squared_distances, two
+from reparam.metrics.bootstrap import interval, mean, resampled
 from reparam.metrics.measure import Measure
-
-
-def active_units(
-    means: Array, *, threshold: float = 0.01, of: str = "the given points", seed: int = 0
-) -> Measure:
-    """Latent dimensions whose posterior mean varies by more than `threshold` over the points: means (n, d).
-
-    `of` names the points, for the statement. Raises ReparamError on other shapes.
-    """
-    x = vectors(means, "posterior means")
-    x = x - x.mean(0)  # before squaring: E[x²] − E[x]² would cancel for means far from 0
-    w = weights(len(x), seed=seed) / len(x)
-    redrawn = (w @ x.square() - (w @ x).square()) > threshold
-    low, high = percentiles(redrawn.double().sum(1).numpy())
-    how = (
-        f"Latent dimensions of {x.shape[1]} whose posterior mean has a variance above {threshold:g} "
-        f"over {of} (n = {len(x)}); {resampled(seed)}."
-    )
-    value = float((x.var(0, correction=0) > threshold).sum())
-    return Measure(value, low, high, len(x), "units", "higher", how)
 
 
 def _labelled(
