@@ -27,8 +27,8 @@ from torch.testing import assert_close
 
 from reparam.errors import ReparamError
 from reparam.metrics import classifier
+from reparam.metrics.active_units import active_units
 from reparam.metrics.bootstrap import interval, mean, ratio, share, weights
-from reparam.metrics.codes import active_units, knn_accuracy, probe_accuracy
 from reparam.metrics.coverage import coverage
 from reparam.metrics.diversity import diversity
 from reparam.metrics.features import EXTRACTORS, EfficientNetLite0, Inception, extractor, versions
@@ -47,6 +47,7 @@ from reparam.metrics.mmd import (
     standard_normal as normal_prior,
 )
 from reparam.metrics.modes import modes
+from reparam.metrics.probes import knn_accuracy, probe_accuracy
 from reparam.metrics.reconstruction import psnr, reconstruction, squared_error, ssim
 from reparam.metrics.sharpness import laplacian_variance, sharpness
 from reparam.metrics.sliced_wasserstein import directions, sliced_squared, sliced_wasserstein

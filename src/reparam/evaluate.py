@@ -15,7 +15,7 @@ from reparam import checkpoint
 from reparam.data import Data, Split, toys
 from reparam.engine import versions
 from reparam.errors import ReparamError
-from reparam.metrics import bootstrap, classifier, codes, coverage, features, likelihood
+from reparam.metrics import bootstrap, classifier, coverage, features, likelihood, probes
 from reparam.metrics.diversity import diversity
 from reparam.metrics.features import EfficientNetLite0, Extractor, extractor
 from reparam.metrics.frechet import frechet, frechet_floor
@@ -191,7 +191,7 @@ class Yardstick:
         if labels is not None and y is not None and len(self.data.classes or ()) > 1:
             theirs, own = (system.encode(part).cpu().flatten(1) for part in (self.train, x))
             found |= _taken(
-                lambda: codes.probe_accuracy(theirs, y[: len(theirs)], own, labels, seed=seed),
+                lambda: probes.probe_accuracy(theirs, y[: len(theirs)], own, labels, seed=seed),
                 "probe",
                 **facts,
             )

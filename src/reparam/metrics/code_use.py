@@ -1,6 +1,6 @@
 """Does the decoder listen to the code? Its error with the example's own code against another's."""
 
-import numpy as np
+import torch
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, vector
@@ -22,9 +22,11 @@ def code_use(own: Array, other: Array, *, of: str = "error", seed: int = 0) -> M
         )
     w = weights(len(a), seed=seed)
     # A resample of others without any error has no ratio: a handful of examples can give one.
-    draws = 1 - np.divide(w @ a, np.maximum(w @ b, np.finfo(float).tiny))
+    draws = 1 - (w @ a) / (w @ b).clamp_min(torch.finfo(torch.float64).tiny)
     how = (
         f"1 − mean {of} with own codes over that with codes of other examples, {len(a)} examples; 0 where "
         f"the decoder ignores the code; {resampled(seed)}."
     )
-    return Measure(1 - (a.mean() / b.mean()).item(), *percentiles(draws), len(a), "share", "higher", how)
+    return Measure(
+        1 - (a.mean() / b.mean()).item(), *percentiles(draws.numpy()), len(a), "share", "higher", how
+    )

@@ -53,7 +53,7 @@ def codebook(indices: Array, size: int, *, seed: int = 0) -> dict[str, Measure]:
             len(x),
             "entries",
             "higher",
-            how.format("exp of the entropy of use")
+            how.format("Perplexity, exp of the entropy of use,")
             + f" (uniform use: {size}; log: {math.log(value):.3g} nats); "
             f"{resampled(seed, TIMES)}.",
         ),

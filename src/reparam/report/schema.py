@@ -25,7 +25,7 @@ from reparam.errors import ReparamError
 
 VERSION = 2
 
-Question = Literal["blurred", "faithful", "diverse", "steady", "costly", "likelihood", "quality"]
+Question = Literal["blurred", "faithful", "codes", "diverse", "steady", "costly", "likelihood", "quality"]
 Better = Literal["lower", "higher", "one", "zero"]
 Sampling = Literal["prior draws", "posterior mean", "posterior sample"]
 HeldOut = Literal["validation", "test"]

@@ -22,6 +22,7 @@ class Words(NamedTuple):
 QUESTIONS: dict[Question, Words] = {
     "blurred": Words("How blurred?", "sharpest", "sharpness"),
     "faithful": Words("How faithful?", "most faithful", "faithfulness"),
+    "codes": Words("What do the codes hold?", "most telling codes", "what the codes hold"),
     "diverse": Words("How diverse?", "most diverse", "diversity"),
     "steady": Words("How steady?", "steadiest", "steadiness"),
     "costly": Words("How costly?", "cheapest", "cost"),
