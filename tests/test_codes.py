@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from sklearn.cluster import KMeans
 from sklearn.metrics import mutual_info_score, normalized_mutual_info_score
@@ -369,6 +370,14 @@ def test_concentration_closed_forms() -> None:
     assert concentration(np.array([[3.0, 1.0], [0.0, 0.0]])) == pytest.approx(
         1 + 0.75 * math.log2(0.75) + 0.25 * math.log2(0.25)
     )
+
+
+def test_disentanglement_and_completeness_by_scipys_entropy() -> None:
+    importance = np.random.default_rng(0).dirichlet(np.full(6, 0.3), size=4).T  # 6 dimensions, 4 factors
+    per_code = 1 - scipy.stats.entropy(importance.T, base=4)
+    assert concentration(importance) == pytest.approx(per_code @ importance.sum(1) / importance.sum())
+    per_factor = 1 - scipy.stats.entropy(importance, base=6)
+    assert concentration(importance.T) == pytest.approx(per_factor.mean())  # each factor's sum to one
 
 
 def test_sap_orders_perfect_rotated_and_noise() -> None:
