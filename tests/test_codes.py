@@ -585,6 +585,6 @@ def test_what_a_system_has_not_is_said(data: Data) -> None:
     gan = codes_of(reparam.build("gan", data, width=8), unlabelled)
     assert gan == {"mutual_information": "gan has no encoder, so it has no codes."}
     plain = codes_of(reparam.build("autoencoder", data, width=8), unlabelled)
-    assert set(plain) == {"mutual_information", "active_units", "code_use"}
+    assert set(plain) == {"mutual_information", "code_mmd", "active_units", "code_use"}
     assert "no density" in plain["mutual_information"]
     assert posterior(reparam.build("autoencoder", data, width=8), examples(data, data.test, 5)) is None

@@ -17,10 +17,11 @@ from reparam.metrics.dimension_kl import dimension_kl
 from reparam.metrics.factor_vae_score import factor_vae_score
 from reparam.metrics.measure import Measure
 from reparam.metrics.mig import mig
+from reparam.metrics.mmd import inverse_multiquadratic, mmd
 from reparam.metrics.probes import knn_accuracy, probe_accuracy
 from reparam.metrics.sap import sap
 from reparam.model import asks
-from reparam.noise import Normal
+from reparam.noise import Control, Normal
 from reparam.system import CHUNK, System
 
 LABELS = {
@@ -30,6 +31,7 @@ LABELS = {
     "cluster_nmi": "Clustering information",
     "mutual_information": "Information of codes on data",
     "aggregate_kl": "KL of all codes to the prior",
+    "code_mmd": "Codes against the prior",
     "dimension_kl": "Dimensions that carry information",
     "active_units": "Active units",
     "code_use": "Use of the code by the decoder",
@@ -43,6 +45,7 @@ LABELS = {
 ORDERED_FROM = 11  # values, from which SAP takes a factor for ordered: a line cannot pick one of so many
 
 Found = dict[str, Measure | str]
+"""By the keys of `LABELS`: a measure, or why there is none."""
 
 
 def measure_codes(
@@ -72,7 +75,10 @@ def measure_codes(
         take(lambda: probe_accuracy(theirs, y, own, t, seed=seed), "probe")
         take(lambda: knn_accuracy(theirs, y, own, t, seed=seed), "knn")
         take(lambda: clustering(own, t, seed=seed), "cluster_accuracy", "cluster_nmi")
-    found |= _information(system, held_out, of, seed)
+    try:
+        found |= _information(system, held_out, own, of, seed)
+    except ReparamError as reason:  # codes that are not finite
+        found["mutual_information"] = str(reason)
     take(lambda: active_units(own, of=of, seed=seed), "active_units")
     if system.can("decode"):
         # The next example's code: a fixed order without anyone's own.
@@ -111,23 +117,32 @@ def posterior(system: System, x: Tensor) -> Gaussian | None:
     return Gaussian(mean, log_std)
 
 
-def _information(system: System, x: Tensor, of: str, seed: int) -> Found:
-    """What needs the posterior's density, and a standard normal prior."""
-    keys = ("mutual_information", "aggregate_kl", "dimension_kl")
-    q = posterior(system, x)
+def _prior(system: System, shape: tuple[int, ...]) -> str | None:
+    """The source that gives the codes of samples, where it is one and of the codes' shape."""
+    sources = asks(system.model.sample).noise
+    return sources[0] if len(sources) == 1 and system.model.noise()[sources[0]].shape == shape else None
+
+
+def _information(system: System, x: Tensor, own: Tensor, of: str, seed: int) -> Found:
+    """The codes as a law: what they tell, and how they lie to the prior."""
+    q, found = posterior(system, x), Found()
+    prior = _prior(system, tuple(own.shape[1:]))
     if q is None:
-        return {keys[0]: f"{system.name} gives no density of the codes of an example."}
-    try:
-        split = aggregate_posterior(q.mean, q.log_std, of=of, seed=seed)
-    except ReparamError as reason:
-        return {keys[0]: str(reason)}
-    prior = [system.model.noise()[name] for name in asks(system.model.sample).noise]
-    if not (len(prior) == 1 and isinstance(prior[0], Normal) and prior[0].shape == q.mean.shape[1:]):
-        return {
-            keys[0]: split[keys[0]],
-            keys[1]: f"the prior of {system.name} is no standard normal of the codes' width.",
-        }
-    return {**split, keys[2]: dimension_kl(q.mean, q.log_std, of=of, seed=seed)}
+        found["mutual_information"] = f"{system.name} gives no density of the codes of an example."
+        drawn, means = own, "posterior means"
+    else:
+        generator = torch.Generator().manual_seed(seed)
+        drawn, means = q.at(torch.randn(q.mean.shape, generator=generator)), "one draw of each posterior"
+        laws = aggregate_posterior(q.mean, q.log_std, of=of, seed=seed)
+        found["mutual_information"] = laws["mutual_information"]
+        if prior and isinstance(system.model.noise()[prior], Normal):
+            found["aggregate_kl"] = laws["aggregate_kl"]
+            found["dimension_kl"] = dimension_kl(q.mean, q.log_std, of=of, seed=seed)
+    if prior:
+        theirs = system.draw((prior,), len(own), Control(seed))[prior].cpu()
+        what = f"{means} over {of}, and draws of the prior"
+        found["code_mmd"] = mmd(drawn, theirs, inverse_multiquadratic(), of=what, seed=seed)
+    return found
 
 
 def _labels(split: Split, n: int) -> Tensor:
