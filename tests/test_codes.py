@@ -31,7 +31,7 @@ from reparam.metrics.dci import BOOSTED, concentration, dci
 from reparam.metrics.dimension_kl import dimension_kl, per_dimension
 from reparam.metrics.factor_vae_score import factor_vae_score
 from reparam.metrics.factors import alike
-from reparam.metrics.kmeans import kmeans
+from reparam.metrics.kmeans import _lloyd, kmeans
 from reparam.metrics.measure import Measure
 from reparam.metrics.mig import mig
 from reparam.metrics.sap import sap
@@ -60,6 +60,15 @@ def test_information_of_gaussian_channels() -> None:
         assert information.low is not None
         assert information.high is not None
         assert information.high - information.low < 0.3
+
+
+def test_the_estimate_is_marked_before_its_bias_grows() -> None:
+    for nats in (3.5, 4.0, 5.0, 6.0):
+        found = aggregate_posterior(*channel(1000, 30, nats), draws=1)["mutual_information"]
+        assert found.value < nats
+        if found.low is not None:
+            assert nats - found.value < 0.4
+    assert found.low is None
 
 
 def test_codes_off_the_prior_have_the_kl_of_gaussians() -> None:
@@ -164,6 +173,14 @@ def test_kmeans_is_as_good_as_scikit_learns() -> None:
         assert_close(torch.stack([x[ours.of == i].mean(0) for i in range(6)]), ours.centres)
         assert_close((x - ours.centres[ours.of]).square().sum().item(), ours.inertia)
     assert torch.equal(kmeans(x, 6, seed=3).of, kmeans(x, 6, seed=3).of)
+
+
+def test_kmeans_finds_a_use_for_empty_clusters() -> None:
+    x, _ = blobs(200)
+    away = torch.cat([x[:1], 1e3 + randn(3, 3, seed=1)])  # three centres that no point is near
+    found = _lloyd(x, away, 300)
+    assert len(found.of.unique()) == 4
+    assert found.inertia < 1.5 * kmeans(x, 4).inertia
 
 
 def test_kmeans_of_distinct_points_and_copies() -> None:
