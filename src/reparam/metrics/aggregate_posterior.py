@@ -57,8 +57,8 @@ def aggregate_posterior(
     Monte Carlo with `draws` codes of each point; q(z) is the mixture of the posteriors of all n points, the
     point's own included. So I(x; z) is at most log n, whatever the truth, and what the rate has beyond that
     is put down to KL(q(z) ‖ p(z)). Within `NEAR` nats of log n the two are a lower and an upper bound and no
-    more: they then have no interval, and `how` brackets them from the other side by `moments_kl`. The
-    intervals are over the points, the mixture held fixed. Raises ReparamError on other shapes or draws below 1.
+    more: they then have no interval, and `how` brackets them from the other side by `moments_kl`. Intervals
+    are over the points, the mixture held fixed. Raises ReparamError on other shapes or draws below 1.
     """
     m, s = two(means, log_stds, ("posterior means", "posterior log deviations"))
     if draws < 1:
