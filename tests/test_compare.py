@@ -61,3 +61,8 @@ def test_finished_runs_are_measured_and_compared(data: Data, tmp_path: Path) -> 
     assert {entry.measures["recall"].extractor for entry in report.entries} == {"pixels"}
     assert [entry.name for entry in report.entries] == ["vae", "sigma-vae"]
     assert all("latent" in entry.pictures for entry in report.entries)
+    for entry in report.entries:
+        codes = {key: m for key, m in entry.measures.items() if m.question == "codes"}
+        assert {"probe", "mutual_information", "active_units", "code_use"} <= set(codes)
+        assert codes["active_units"].value is not None
+        assert "validation split" in codes["active_units"].how

@@ -75,6 +75,15 @@ def test_what_belongs_to_a_measure_stands_on_it(record: Evaluation) -> None:
         "ssim": (None, "posterior mean", None),
         "class_kept": (None, "posterior mean", None),
         "probe": (None, "posterior mean", None),
+        "knn": (None, "posterior mean", None),
+        "cluster_accuracy": (None, "posterior mean", None),
+        "cluster_nmi": (None, "posterior mean", None),
+        "mutual_information": (None, "posterior sample", None),
+        "aggregate_kl": (None, "posterior sample", None),
+        "code_mmd": (None, "posterior sample", None),
+        "dimension_kl": (None, "posterior mean", None),
+        "active_units": (None, "posterior mean", None),
+        "code_use": (None, "posterior mean", None),
         "recall": ("pixels", "prior draws", None),
         "coverage": ("pixels", "prior draws", None),
         "diversity": ("pixels", "prior draws", None),
@@ -132,7 +141,8 @@ def test_vectors_are_compared_as_they_are(tmp_path: Path) -> None:
     run = trained("vae", data, tmp_path / "run")
     found = evaluate(run, data=data)
     assert list(found.measures) == [
-        "mse", "recall", "coverage", "diversity", "mmd", "sliced_wasserstein", "frechet", "precision",
+        "mse", "mutual_information", "aggregate_kl", "code_mmd", "dimension_kl", "active_units", "code_use",
+        "recall", "coverage", "diversity", "mmd", "sliced_wasserstein", "frechet", "precision",
         "density", "memorisation", "likelihood",
     ]  # fmt: skip
     assert found.measures["mmd"].extractor is None

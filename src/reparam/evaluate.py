@@ -15,7 +15,8 @@ from reparam import checkpoint
 from reparam.data import Data, Split, toys
 from reparam.engine import versions
 from reparam.errors import ReparamError
-from reparam.metrics import bootstrap, classifier, coverage, features, likelihood, probes
+from reparam.evaluate_codes import measures_of_codes
+from reparam.metrics import bootstrap, classifier, coverage, features, likelihood
 from reparam.metrics.diversity import diversity
 from reparam.metrics.features import EfficientNetLite0, Extractor, extractor
 from reparam.metrics.frechet import frechet, frechet_floor
@@ -66,7 +67,22 @@ LABELS = {
     "psnr": Label("Reconstruction PSNR", "faithful", "higher"),
     "ssim": Label("SSIM", "faithful", "higher"),
     "class_kept": Label("Class kept in reconstruction", "faithful", "higher"),
-    "probe": Label("Linear probe of the codes", "faithful", "higher"),
+    "probe": Label("Linear probe of the codes", "codes", "higher"),
+    "knn": Label("Nearest-neighbour probe of the codes", "codes", "higher"),
+    "cluster_accuracy": Label("Clustering accuracy", "codes", "higher"),
+    "cluster_nmi": Label("Clustering information", "codes", "higher"),
+    "mutual_information": Label("Information of codes on data", "codes", "higher"),
+    "aggregate_kl": Label("KL of all codes to the prior", "codes", "lower"),
+    "code_mmd": Label("Codes against the prior", "codes", "lower"),
+    "dimension_kl": Label("Dimensions that carry information", "codes", "higher"),
+    "active_units": Label("Active units", "codes", "higher"),
+    "code_use": Label("Use of the code by the decoder", "codes", "higher"),
+    "mig": Label("Mutual information gap", "codes", "higher"),
+    "sap": Label("Separated attributes (SAP)", "codes", "higher"),
+    "disentanglement": Label("Disentanglement (DCI)", "codes", "higher"),
+    "completeness": Label("Completeness (DCI)", "codes", "higher"),
+    "informativeness": Label("Informativeness (DCI)", "codes", "higher"),
+    "factor_vae_score": Label("FactorVAE score", "codes", "higher"),
     "modes": Label("Modes covered", "diverse", "higher"),
     "recall": Label("Recall", "diverse", "higher"),
     "coverage": Label("Coverage", "diverse", "higher"),
@@ -160,7 +176,7 @@ class Yardstick:
         """Every measure that the system and the data allow."""
         samples = system.sample(len(self.held_out), self.seed).cpu()
         found = self._faithful(system) | self._of_samples(samples) | self._modes(system)
-        found |= self._likelihood(system)
+        found |= self._codes(system) | self._likelihood(system)
         if len(probes) >= PROBES_LEAST:
             look = "pixels" if self.data.kind == "image" else None
             series = np.array(probes)
@@ -187,14 +203,14 @@ class Yardstick:
             found = _taken(lambda: _mean_square(x, made, seed), "mse", **facts)
         if judge:
             found |= _taken(lambda: classifier.faithful(judge, x, made, seed=seed), "class_kept", **facts)
-        y, labels = self.data.train.y, self.labels
-        if labels is not None and y is not None and len(self.data.classes or ()) > 1:
-            theirs, own = (system.encode(part).cpu().flatten(1) for part in (self.train, x))
-            found |= _taken(
-                lambda: probes.probe_accuracy(theirs, y[: len(theirs)], own, labels, seed=seed),
-                "probe",
-                **facts,
-            )
+        return found
+
+    def _codes(self, system: System) -> Records:
+        found: Records = {}
+        for keys, sampling, take in measures_of_codes(
+            system, self.data, self.train, self.held_out, split=self.split, seed=self.seed
+        ):
+            found |= _taken(take, *keys, sampling=sampling)
         return found
 
     def _of_samples(self, samples: Tensor) -> Records:

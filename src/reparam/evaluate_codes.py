@@ -1,6 +1,7 @@
-"""Every measure of a system's codes that the system and the data allow; why not, where one is not."""
+"""Which measures of codes a system and its data allow, each ready to be taken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from reparam.metrics.code_use import code_use
 from reparam.metrics.dci import dci
 from reparam.metrics.dimension_kl import dimension_kl
 from reparam.metrics.factor_vae_score import factor_vae_score
+from reparam.metrics.factors import Factors
 from reparam.metrics.measure import Measure
 from reparam.metrics.mig import mig
 from reparam.metrics.mmd import inverse_multiquadratic, mmd
@@ -22,82 +24,43 @@ from reparam.metrics.probes import knn_accuracy, probe_accuracy
 from reparam.metrics.sap import sap
 from reparam.model import asks
 from reparam.noise import Control, Normal
+from reparam.report.schema import Sampling
 from reparam.system import CHUNK, System
 
-LABELS = {
-    "probe": "Linear probe of the codes",
-    "knn": "Nearest-neighbour probe of the codes",
-    "cluster_accuracy": "Clustering accuracy",
-    "cluster_nmi": "Clustering information",
-    "mutual_information": "Information of codes on data",
-    "aggregate_kl": "KL of all codes to the prior",
-    "code_mmd": "Codes against the prior",
-    "dimension_kl": "Dimensions that carry information",
-    "active_units": "Active units",
-    "code_use": "Use of the code by the decoder",
-    "mig": "Mutual information gap",
-    "sap": "Separated attributes (SAP)",
-    "disentanglement": "Disentanglement (DCI)",
-    "completeness": "Completeness (DCI)",
-    "informativeness": "Informativeness (DCI)",
-    "factor_vae_score": "FactorVAE score",
-}
 ORDERED_FROM = 11  # values, from which SAP takes a factor for ordered: a line cannot pick one of so many
 
-Found = dict[str, Measure | str]
-"""By the keys of `LABELS`: a measure, or why there is none."""
+
+class Planned(NamedTuple):
+    """The keys of what `take` measures, and what the model is asked for. `take` may raise ReparamError."""
+
+    keys: tuple[str, ...]
+    sampling: Sampling
+    take: Callable[[], Measure | Mapping[str, Measure]]
 
 
-def measure_codes(
+def measures_of_codes(
     system: System, data: Data, train: Tensor, held_out: Tensor, *, split: str = "test", seed: int = 0
-) -> Found:
-    """By the keys of `LABELS`: measures of the codes of `held_out`, or the reason why there is none.
+) -> Iterator[Planned]:
+    """The measures of the codes of `held_out`, (m, *shape), with `train`, (n, *shape), to fit what is fitted.
 
-    `train` and `held_out` are the first rows of their splits, (n, *shape) and (m, *shape). Probes need
-    labels, disentanglement attributes; both are left out of the answer where the data have none.
+    Both are the first rows of their splits. Probes and clusters need labels, disentanglement attributes. What
+    a user would miss (of a model without encoder, of one without density) is there and raises why.
     """
     if not system.can("encode"):
-        return {"mutual_information": f"{system.name} has no encoder, so it has no codes."}
+        yield _refused("mutual_information", f"{system.name} has no encoder, so it has no codes.")
+        return
     theirs, own = (system.encode(x).cpu().flatten(1) for x in (train, held_out))
-    of, part = f"the {split} split", getattr(data, split)
-    found: Found = {}
-
-    def take(measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str) -> None:
-        try:
-            taken = measure()
-        except ReparamError as reason:
-            found.update(dict.fromkeys(keys, str(reason)))
-            return
-        found.update({keys[0]: taken} if isinstance(taken, Measure) else {key: taken[key] for key in keys})
-
     if len(data.classes or ()) > 1:
-        y, t = _labels(data.train, len(theirs)), _labels(part, len(own))
-        take(lambda: probe_accuracy(theirs, y, own, t, seed=seed), "probe")
-        take(lambda: knn_accuracy(theirs, y, own, t, seed=seed), "knn")
-        take(lambda: clustering(own, t, seed=seed), "cluster_accuracy", "cluster_nmi")
-    try:
-        found |= _information(system, held_out, own, of, seed)
-    except ReparamError as reason:  # codes that are not finite
-        found["mutual_information"] = str(reason)
-    take(lambda: active_units(own, of=of, seed=seed), "active_units")
+        yield from _of_classes(theirs, data.train, own, getattr(data, split), seed)
+    yield from _of_laws(system, held_out, own, f"the {split} split", seed)
     if system.can("decode"):
-        # The next example's code: a fixed order without anyone's own.
-        errors = [
-            (system.decode(z).cpu() - held_out).square().flatten(1).mean(1) for z in (own, own.roll(1, 0))
-        ]
-        take(lambda: code_use(*errors, of="squared error", seed=seed), "code_use")
+        yield Planned(("code_use",), "posterior mean", lambda: _use(system, held_out, own, seed))
     if data.attributes:
         known, those = (
             {name: values[s][:n] for name, values in data.attributes.items()}
             for s, n in (("train", len(theirs)), (split, len(own)))
         )
-        ordered = [name for name, values in those.items() if len(values.unique()) >= ORDERED_FROM]
-        take(lambda: mig(own, those, seed=seed), "mig")
-        take(lambda: sap(theirs, known, own, those, ordered=ordered, seed=seed), "sap")
-        dci_keys = ("disentanglement", "completeness", "informativeness")
-        take(lambda: dci(theirs, known, own, those, seed=seed), *dci_keys)
-        take(lambda: factor_vae_score(own, those, seed=seed), "factor_vae_score")
-    return found
+        yield from _of_factors(theirs, known, own, those, seed)
 
 
 def posterior(system: System, x: Tensor) -> Gaussian | None:
@@ -117,34 +80,71 @@ def posterior(system: System, x: Tensor) -> Gaussian | None:
     return Gaussian(mean, log_std)
 
 
+def _refused(key: str, why: str) -> Planned:
+    def take() -> Measure:
+        raise ReparamError(why)
+
+    return Planned((key,), "posterior mean", take)
+
+
+def _of_classes(theirs: Tensor, train: Split, own: Tensor, held_out: Split, seed: int) -> Iterator[Planned]:
+    """Probes and clusters: codes (n, d), (m, d) of the first rows of two splits that have labels."""
+    assert train.y is not None
+    assert held_out.y is not None
+    y, t = train.y[: len(theirs)].cpu(), held_out.y[: len(own)].cpu()
+    yield Planned(("probe",), "posterior mean", lambda: probe_accuracy(theirs, y, own, t, seed=seed))
+    yield Planned(("knn",), "posterior mean", lambda: knn_accuracy(theirs, y, own, t, seed=seed))
+    keys = ("cluster_accuracy", "cluster_nmi")
+    yield Planned(keys, "posterior mean", lambda: clustering(own, t, seed=seed))
+
+
+def _of_laws(system: System, x: Tensor, own: Tensor, of: str, seed: int) -> Iterator[Planned]:
+    """The codes as a law: what they tell, and how they lie to the prior."""
+    q, prior = posterior(system, x), _prior(system, tuple(own.shape[1:]))
+    if q is None:
+        yield _refused("mutual_information", f"{system.name} gives no density of the codes of an example.")
+    else:
+        normal = prior and isinstance(system.model.noise()[prior], Normal)
+        keys = ("mutual_information", "aggregate_kl") if normal else ("mutual_information",)
+        yield Planned(
+            keys, "posterior sample", lambda: aggregate_posterior(q.mean, q.log_std, of=of, seed=seed)
+        )
+        if normal:
+            yield Planned(
+                ("dimension_kl",), "posterior mean", lambda: dimension_kl(q.mean, q.log_std, of=of, seed=seed)
+            )
+    yield Planned(("active_units",), "posterior mean", lambda: active_units(own, of=of, seed=seed))
+    if prior:
+        drawn: tuple[Tensor, Sampling] = (own, "posterior mean")
+        if q is not None:
+            eps = torch.randn(q.mean.shape, generator=torch.Generator().manual_seed(seed))
+            drawn = q.at(eps), "posterior sample"
+        theirs = system.draw((prior,), len(own), Control(seed))[prior].cpu()
+        what = f"codes of {of} and draws of the prior"
+        kernel = inverse_multiquadratic()
+        yield Planned(("code_mmd",), drawn[1], lambda: mmd(drawn[0], theirs, kernel, of=what, seed=seed))
+
+
 def _prior(system: System, shape: tuple[int, ...]) -> str | None:
     """The source that gives the codes of samples, where it is one and of the codes' shape."""
     sources = asks(system.model.sample).noise
     return sources[0] if len(sources) == 1 and system.model.noise()[sources[0]].shape == shape else None
 
 
-def _information(system: System, x: Tensor, own: Tensor, of: str, seed: int) -> Found:
-    """The codes as a law: what they tell, and how they lie to the prior."""
-    q, found = posterior(system, x), Found()
-    prior = _prior(system, tuple(own.shape[1:]))
-    if q is None:
-        found["mutual_information"] = f"{system.name} gives no density of the codes of an example."
-        drawn, means = own, "posterior means"
-    else:
-        generator = torch.Generator().manual_seed(seed)
-        drawn, means = q.at(torch.randn(q.mean.shape, generator=generator)), "one draw of each posterior"
-        laws = aggregate_posterior(q.mean, q.log_std, of=of, seed=seed)
-        found["mutual_information"] = laws["mutual_information"]
-        if prior and isinstance(system.model.noise()[prior], Normal):
-            found["aggregate_kl"] = laws["aggregate_kl"]
-            found["dimension_kl"] = dimension_kl(q.mean, q.log_std, of=of, seed=seed)
-    if prior:
-        theirs = system.draw((prior,), len(own), Control(seed))[prior].cpu()
-        what = f"{means} over {of}, and draws of the prior"
-        found["code_mmd"] = mmd(drawn, theirs, inverse_multiquadratic(), of=what, seed=seed)
-    return found
+def _use(system: System, x: Tensor, own: Tensor, seed: int) -> Measure:
+    """With the next example's code as another's: a fixed order in which nobody has its own."""
+    errors = [(system.decode(z).cpu() - x).square().flatten(1).mean(1) for z in (own, own.roll(1, 0))]
+    return code_use(*errors, of="squared error", seed=seed)
 
 
-def _labels(split: Split, n: int) -> Tensor:
-    assert split.y is not None
-    return split.y[:n]
+def _of_factors(theirs: Tensor, known: Factors, own: Tensor, those: Factors, seed: int) -> Iterator[Planned]:
+    """Disentanglement: codes (n, d), (m, d) and their factors."""
+    counts = {name: len(torch.as_tensor(values).unique()) for name, values in those.items()}
+    ordered = [name for name, count in counts.items() if count >= ORDERED_FROM]
+    yield Planned(("mig",), "posterior mean", lambda: mig(own, those, seed=seed))
+    yield Planned(
+        ("sap",), "posterior mean", lambda: sap(theirs, known, own, those, ordered=ordered, seed=seed)
+    )
+    keys = ("disentanglement", "completeness", "informativeness")
+    yield Planned(keys, "posterior mean", lambda: dci(theirs, known, own, those, seed=seed))
+    yield Planned(("factor_vae_score",), "posterior mean", lambda: factor_vae_score(own, those, seed=seed))

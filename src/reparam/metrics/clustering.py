@@ -6,7 +6,7 @@ from torch import Tensor
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, vectors
-from reparam.metrics.bootstrap import TIMES, interval, mean, recentred, resampled
+from reparam.metrics.bootstrap import TIMES, recentred, resampled, share
 from reparam.metrics.kmeans import kmeans
 from reparam.metrics.measure import Measure
 
@@ -80,7 +80,7 @@ def clustering(
     return {
         "cluster_accuracy": Measure(
             right.mean().item(),
-            *interval(mean, right, seed=seed),
+            *share(right, seed=seed),
             len(x),
             "share",
             "higher",

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from reparam.metrics.arrays import Array
-from reparam.metrics.bootstrap import interval, mean, resampled
+from reparam.metrics.bootstrap import resampled, share
 from reparam.metrics.factors import Factors, alike, beside
 from reparam.metrics.measure import Measure
 
@@ -52,4 +52,4 @@ def factor_vae_score(
     table = np.zeros((len(active), len(known)))
     np.add.at(table, (stillest[: votes[0]], held[: votes[0]]), 1)
     right = torch.from_numpy(table.argmax(1)[stillest[votes[0] :]] == held[votes[0] :]).double()
-    return Measure(right.mean().item(), *interval(mean, right, seed=seed), len(x), "share", "higher", how)
+    return Measure(right.mean().item(), *share(right, seed=seed), len(x), "share", "higher", how)

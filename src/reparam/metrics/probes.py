@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, squared_distances, two
-from reparam.metrics.bootstrap import interval, mean, resampled
+from reparam.metrics.bootstrap import resampled, share
 from reparam.metrics.measure import Measure
 
 
@@ -25,7 +25,7 @@ def _labelled(
 
 def _accuracy(right: Tensor, what: str, trained_on: int, seed: int) -> Measure:
     how = f"Accuracy of {what} fitted to {trained_on} codes, on {len(right)} others; {resampled(seed)}."
-    low, high = interval(mean, right.double(), seed=seed)
+    low, high = share(right.double(), seed=seed)
     return Measure(right.double().mean().item(), low, high, len(right), "share", "higher", how)
 
 
