@@ -114,6 +114,15 @@ def test_a_perfect_code_reaches_the_cap_and_says_so() -> None:
     assert at_least < 0.1 < found["aggregate_kl"].value
 
 
+def test_the_moments_bound_is_no_larger_than_the_truth() -> None:
+    # Codes of law N(0, I), few and of many dimensions: the sampled covariance alone would claim 1.4 nats.
+    bounds = [moments_kl(randn(200, 32, seed=i), torch.full((200, 32), -9.0).double()) for i in range(5)]
+    assert max(bounds) < 0.3
+    # Half at 6 and half at −6, each N(·, 1): no Gaussian, and its own KL is 18 − log 2.
+    split = torch.cat([randn(400, 1) + 6, randn(400, 1, seed=1) - 6])
+    assert 10 < moments_kl(split, torch.full((800, 1), -9.0).double()) < 18 - math.log(2)
+
+
 def test_log_mixture_is_the_mixture_in_blocks_and_far_from_the_origin() -> None:
     z, means, log_stds = randn(1100, 3), randn(7, 3, seed=1), 0.5 * randn(7, 3, seed=2)
     law = torch.distributions.MixtureSameFamily(
