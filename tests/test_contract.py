@@ -624,6 +624,10 @@ def _bars() -> Data:
 RING, BARS = _ring(), _bars()
 LEARNING = {
     "vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
+    "iwae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
+    "dreg": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
+    "ppca": (BARS, {"latent": 16}, 150),
+    "linear-vae": (BARS, {"latent": 16}, 150),
     # Not the ring: there both variances of the data equal the first σ², the very edge of collapse.
     "sigma-vae": (BARS, {"latent": 4, "width": 32}, 150),
     "aae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "adversarial_lr": 1e-3}, 600),
@@ -634,7 +638,7 @@ LEARNING = {
     "denoising-autoencoder": (BARS, {"latent": 8, "width": 32}, 150),
     "faces": (BARS, {"latent": 8, "width": 64}, 100),
 }
-BY_RECONSTRUCTION = ("autoencoder", "denoising-autoencoder", "faces", "sigma-vae")
+BY_RECONSTRUCTION = ("autoencoder", "denoising-autoencoder", "faces", "sigma-vae", "ppca", "linear-vae")
 
 
 def test_every_recipe_is_asked_to_learn():

@@ -86,8 +86,8 @@ class Model(nn.Module):
     `term = formula` are the terms of the card.
 
     Optional abilities, found by their presence: `encode(x)` → codes, `decode(z)` → data,
-    `score(x, *, …)` → (n,) larger for more typical data, `log_weights(x, *, eps)` → (n, k) log
-    importance weights for a likelihood.
+    `score(x, *, …)` → (n,) larger for more typical data; for a likelihood `log_weights(x, *, eps)` →
+    (n, k) log importance weights, `log_joint(x, z)` → (n, k) log p(x, z), `log_prob(x)` → (n,) exact.
     """
 
     name: ClassVar[str]

@@ -1,9 +1,9 @@
 """The variational autoencoder."""
 
-import torch
 from torch import Tensor, nn
 
-from reparam.distributions import Gaussian, total
+from reparam import bounds
+from reparam.distributions import Gaussian
 from reparam.model import Model, Terms, Turn
 from reparam.noise import Normal, Source
 from reparam.schedules import Weight
@@ -22,7 +22,7 @@ class VAE(Model):
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
-        self.latent, self.draws, self.beta = latent, draws, beta
+        self.latent, self.draws, self.beta = latent, bounds.at_least_one(draws), beta
 
     def turns(self) -> list[Turn]:
         weights = {"distortion": 1.0, "rate": self.beta}
@@ -43,28 +43,21 @@ class VAE(Model):
         rate = KL(q(z|x) ‖ N(0, I))
         """
         q: Gaussian = self.encoder(x)
-        return {"distortion": -self._log_likelihood(x, self._draw(q, eps)).mean(1), "rate": q.kl()}
+        log_likelihood = bounds.log_likelihood(self.decoder, x, bounds.draw(q, eps))
+        return {"distortion": -log_likelihood.mean(1), "rate": q.kl()}
 
     def log_weights(self, x: Tensor, *, eps: Tensor) -> Tensor:
         """log p(x|z) p(z) / q(z|x) at k draws of z; eps (n, k, latent) → (n, k), in nats."""
-        q: Gaussian = self.encoder(x)
-        z = self._draw(q, eps)
-        # The normalising constants of p(z) and q(z|x) cancel.
-        log_ratio = 0.5 * (eps.square().sum(2) - z.square().sum(2)) + total(q.log_std)[:, None]
-        return self._log_likelihood(x, z) + log_ratio
+        return bounds.log_weights(self.decoder, self.encoder(x), x, eps)
+
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) p(z); z (n, k, latent) → (n, k), in nats."""
+        return bounds.log_joint(self.decoder, x, z)
 
     def score(self, x: Tensor, *, eps: Tensor) -> Tensor:
         """The evidence lower bound of each example, in nats: (n,)."""
         terms = self.negative_elbo(x, eps=eps)
         return -(terms["distortion"] + terms["rate"])
-
-    def _draw(self, q: Gaussian, eps: Tensor) -> Tensor:
-        return q.mean[:, None] + torch.exp(q.log_std)[:, None] * eps
-
-    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        n, k = z.shape[:2]
-        repeated = x[:, None].expand(n, k, *x.shape[1:]).flatten(0, 1)
-        return self.decoder(z.flatten(0, 1)).log_prob(repeated).view(n, k)
 
     # Randomness
 

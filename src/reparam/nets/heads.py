@@ -45,6 +45,19 @@ class GaussianCode(nn.Module):
         return Gaussian(mean, log_std.clamp(-10, 5))
 
 
+class SharedGaussianCode(nn.Module):
+    """(n, features) → N(mean, std²) over codes (n, latent), one learned std for all examples."""
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, latent)
+        self.log_std = nn.Parameter(torch.zeros(latent))
+
+    def forward(self, features: Tensor) -> Gaussian:
+        mean = exact(self.linear(features))
+        return Gaussian(mean, self.log_std.clamp(-10, 5).expand_as(mean))
+
+
 class Code(nn.Module):
     """(n, features) → a deterministic code (n, latent)."""
 

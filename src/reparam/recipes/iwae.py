@@ -1,0 +1,64 @@
+"""Importance-weighted autoencoders: with plain, and with doubly reparameterised gradients."""
+
+from torch import nn
+
+from reparam.models.dreg import DReG
+from reparam.models.iwae import IWAE
+from reparam.nets import choose
+from reparam.nets.choose import Network
+from reparam.optimisers import Adam
+from reparam.recipes.vae import Likelihood, noise_of
+from reparam.registry import DataFacts, Recipe
+
+
+def iwae(
+    data: DataFacts,
+    *,
+    latent: int = 32,
+    draws: int = 5,
+    network: Network = "auto",
+    width: int = 256,
+    likelihood: Likelihood = "auto",
+    std: float = 0.1,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """The VAE's networks; draws is K, the draws of z that one bound weighs."""
+    networks = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    return Recipe(IWAE(*networks, latent, draws=draws), {"default": Adam(lr)})
+
+
+def dreg(
+    data: DataFacts,
+    *,
+    latent: int = 32,
+    draws: int = 5,
+    network: Network = "auto",
+    width: int = 256,
+    likelihood: Likelihood = "auto",
+    std: float = 0.1,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """The VAE's networks; draws is K, the draws of z that one bound weighs."""
+    networks = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    return Recipe(DReG(*networks, latent, draws=draws), {"default": Adam(lr)})
+
+
+def _networks(
+    data: DataFacts,
+    latent: int,
+    network: Network,
+    width: int,
+    likelihood: Likelihood,
+    std: float,
+    encoder: nn.Module | None,
+    decoder: nn.Module | None,
+) -> tuple[nn.Module, nn.Module]:
+    generator = choose.generator(latent, data.shape, network, width)
+    return (
+        encoder or choose.encoder(data.shape, latent, network, width),
+        decoder or nn.Sequential(generator, noise_of(likelihood, std, data)),
+    )
