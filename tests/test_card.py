@@ -18,11 +18,11 @@ from reparam.schedules import Ramp
 
 IMAGE = DataFacts("images", "image", (1, 12, 12), "grey", None, 100)
 VECTOR = DataFacts("vectors", "vector", (3,), "real", None, 100)
-WIDTH = {"width": 16}
 
 
 def model_of(name: str, about: DataFacts = IMAGE, **settings: object) -> Model:
-    return registry.recipe(name)(about, **WIDTH, **settings).model
+    small = {"width": 16} if "width" in registry.settings(name) else {}
+    return registry.recipe(name)(about, **small, **settings).model
 
 
 def card_of(name: str, about: DataFacts = IMAGE, **settings: object) -> Card:
@@ -109,7 +109,7 @@ def test_noise_says_where_when_and_at_evaluation() -> None:
 
 
 def test_noise_of_the_data() -> None:
-    system = build("vae", "digits", **WIDTH)
+    system = build("vae", "digits", width=16)
     noise = {"binarise": Uniform((1, 28, 28))}
     made = card(system.model, system.data.shape, data_noise=noise, examples=8000)
     assert [each.name for each in made.noise] == ["eps", "z", "binarise", "order", "weights"]

@@ -114,7 +114,7 @@ def active(eigenvalues: Tensor, variance: float) -> int:
 
 
 def fit(x: Tensor, latent: int, *, variance: float | None = None) -> PPCA:
-    """The model of highest likelihood, in closed form and float64; Tipping & Bishop 1999, eq. 7 and 8.
+    """The model of highest likelihood, in closed form and in float64; Tipping & Bishop 1999, eq. 7–8.
 
     Args:
         x: data (n, …), at least 2 examples.
@@ -123,8 +123,10 @@ def fit(x: Tensor, latent: int, *, variance: float | None = None) -> PPCA:
 
     Raises ReparamError for other shapes, and where the best σ² is 0: data that lie in `latent` directions.
     """
-    if x.dim() < 2 or len(x) < 2 or not torch.isfinite(x).all():
-        raise ReparamError(f"ppca: expected finite data (n, …) with n ≥ 2, got shape {tuple(x.shape)}.")
+    if x.dim() < 2 or len(x) < 2 or not x.is_floating_point() or not torch.isfinite(x).all():
+        raise ReparamError(
+            f"ppca: expected finite floats (n, …) with n ≥ 2, got {x.dtype} of shape {tuple(x.shape)}."
+        )
     d = x[0].numel()
     if not 1 <= latent < d:
         raise ReparamError(f"ppca: latent={latent} for data of {d} dimensions; give 1 … {d - 1}.")
@@ -145,7 +147,7 @@ def fit(x: Tensor, latent: int, *, variance: float | None = None) -> PPCA:
     linear.weight, linear.bias = nn.Parameter(w), nn.Parameter(mean)
     noise = heads.FixedGaussianNoise(math.sqrt(variance), bounded=False).to(w)
     noise.log_std.fill_(0.5 * math.log(variance))  # all its digits
-    return PPCA(nn.Sequential(linear, nn.Unflatten(1, x.shape[1:]), noise), latent)
+    return PPCA(nn.Sequential(linear, nn.Unflatten(1, x.shape[1:]), noise), latent).to(x.dtype)
 
 
 def _eigen(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

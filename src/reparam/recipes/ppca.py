@@ -48,5 +48,7 @@ def linear_vae(
 def _decoder(name: str, data: DataFacts, latent: int, std: float | None) -> nn.Module:
     if data.levels == "binary":
         raise ReparamError(f"{name} has a Gaussian likelihood, and {data.name} is binary; take vae.")
-    noise = heads.FixedGaussianNoise(std, False) if std else heads.LearnedGaussianNoise(False)
+    if std is not None and std <= 0:
+        raise ReparamError(f"std={std}: the noise σ of {name} must be above 0.")
+    noise = heads.LearnedGaussianNoise(False) if std is None else heads.FixedGaussianNoise(std, False)
     return nn.Sequential(nn.Linear(latent, math.prod(data.shape)), nn.Unflatten(1, data.shape), noise)
