@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reparam import checkpoint
+from reparam import checkpoint, evidence
 from reparam.data import Data, Split, toys
 from reparam.engine import versions
 from reparam.errors import ReparamError
 from reparam.evaluate_codes import measures_of_codes
-from reparam.metrics import bootstrap, classifier, coverage, features, likelihood
+from reparam.metrics import bootstrap, classifier, coverage, features
 from reparam.metrics.diversity import diversity
 from reparam.metrics.features import EfficientNetLite0, Extractor, extractor
 from reparam.metrics.frechet import frechet, frechet_floor
@@ -98,6 +98,15 @@ LABELS = {
     "memorisation": Label("Distance to training data", "quality", "one"),
     "steadiness": Label("Swing of sample quality", "steady", "lower"),
     "likelihood": Label("Log-likelihood bound", "likelihood", "higher"),
+    "bits": Label("Bits per dimension", "likelihood", "lower"),
+    "elbo": Label("Evidence lower bound", "likelihood", "higher"),
+    "rate": Label("Rate", "likelihood", "lower"),
+    "distortion": Label("Distortion", "likelihood", "lower"),
+    "annealed": Label("Log-likelihood by annealing", "likelihood", "higher"),
+    "annealed_error": Label("Annealing's upper − lower bound", "likelihood", "zero"),
+    "gap": Label("Inference gap", "likelihood", "zero"),
+    "approximation": Label("Approximation gap", "likelihood", "zero"),
+    "amortisation": Label("Amortisation gap", "likelihood", "zero"),
 }
 
 Records = dict[str, MeasureRecord]
@@ -265,23 +274,27 @@ class Yardstick:
         )
 
     def _likelihood(self, system: System) -> Records:
-        if not system.can("log_weights"):
+        if not evidence.bounded(system):
             return _missing(f"{system.name} gives no bound on log p(x).", "likelihood")
-        shape = system.model.noise()["eps"].shape[1:]
-        x = self.held_out[:LIKELIHOOD_OF]
+        x, seed = self.held_out[:LIKELIHOOD_OF], self.seed
+        facts = {"sampling": "posterior sample", "importance_samples": DRAWS}
+        found = _taken(
+            lambda: evidence.likelihoods(system, x, draws=DRAWS, seed=seed),
+            "likelihood",
+            "bits",
+            **({} if evidence.exact(system) else facts),
+        )
+        parts = ("elbo", "rate", "distortion")
+        return found | _taken(
+            lambda: evidence.parts(system, x, seed=seed), *parts, sampling="posterior sample"
+        )
 
-        def bound() -> Measure:
-            with torch.inference_mode():
-                bounds = likelihood.importance_weighted(
-                    lambda part, eps: system.model.log_weights(part, eps=eps),  # pyright: ignore[reportCallIssue]
-                    x.to(system.device),
-                    likelihood.standard_normal(*shape),
-                    draws=DRAWS,
-                    seed=self.seed,
-                )
-            return likelihood.likelihood(bounds.cpu(), draws=DRAWS, seed=self.seed)
-
-        return _taken(bound, "likelihood", sampling="posterior sample", importance_samples=DRAWS)
+    def annealed(self, system: System) -> Records:
+        """Annealed importance sampling, its error on simulated data, what inference loses: takes minutes."""
+        return _taken(
+            lambda: evidence.annealed(system, self.held_out, draws=DRAWS, seed=self.seed),
+            *("annealed", "annealed_error", "gap", "approximation", "amortisation"),
+        )
 
 
 def evaluate(
@@ -293,16 +306,19 @@ def evaluate(
     n: int = MOST,
     extractor: str | Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
+    ais: bool = False,
 ) -> Evaluation:
     """Measures a finished run on n examples of a held-out split, and as many samples.
 
     The record is written into the run, to `measures.json` or for validation to `measures-validation.json`,
     and returned. Choose on validation data; the test split is for the figure that is reported.
-    Raises ReparamError if there is no run, if its data cannot be had or are not what it was trained on,
-    or if there are too few.
+    `ais` adds annealed importance sampling. Raises ReparamError if there is no run, if its data cannot be
+    had or are not what it was trained on, if there are too few, or if the model cannot be annealed.
     """
     run, began = Path(run), time.perf_counter()
     system = load(run, device)
+    if ais:
+        evidence.check_annealed(system)
     data = data or reload_data(system)
     check_data(run, data)
     yardstick = Yardstick(data, split=split, n=n, extractor=extractor, seed=seed)
@@ -312,7 +328,7 @@ def evaluate(
         conditions=yardstick.conditions(system.device),
         checkpoint=measured_checkpoint(run),
         seeds=seeds(system, run),
-        measures=yardstick.measure(system),
+        measures=yardstick.measure(system) | (yardstick.annealed(system) if ais else {}),
         seconds=time.perf_counter() - began,
         cost=cost(system, run),
     )

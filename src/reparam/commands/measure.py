@@ -39,6 +39,7 @@ def evaluate(
     n: Annotated[int, tyro.conf.arg(metavar="N")] = 1000,
     extractor: ExtractorName = None,
     seed: Seed = 0,
+    ais: Flag = False,
     device: str = "auto",
     json: Flag = False,
 ) -> None:
@@ -51,6 +52,7 @@ def evaluate(
         extractor: the features that samples are compared on, named or a function of yours; without, those
             of efficientnet-lite0-128 if it is installed, else of random-conv.
         seed: of samples, importance samples, the judging classifier, projections and resamples.
+        ais: also anneal (minutes): log-likelihood by annealed importance sampling, and what inference loses.
         device: auto, cpu, cuda, cuda:1.
         json: print the record.
     """
@@ -58,7 +60,7 @@ def evaluate(
     from reparam.evaluate import evaluate as measured
     from reparam.evaluate import record_name
 
-    found = measured(run, split=split, n=n, extractor=extractor, seed=seed, device=place(device))
+    found = measured(run, split=split, n=n, extractor=extractor, seed=seed, ais=ais, device=place(device))
     if json:
         print(as_json(found))
         return

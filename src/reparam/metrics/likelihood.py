@@ -56,8 +56,13 @@ def likelihood(per_example: Array, *, draws: int, seed: int = 0) -> Measure:
     The bound rises with K, so two models compare only at one K. Raises ReparamError on other shapes or
     infinities.
     """
+    return log_likelihood(per_example, f"Importance-weighted bound, K = {draws}", seed=seed)
+
+
+def log_likelihood(per_example: Array, what: str, *, seed: int = 0) -> Measure:
+    """Mean of log p(x), or of `what` else it is, (n,) in nats; the interval is over the examples alone."""
     x = vector(per_example, "bounds")
-    how = f"Importance-weighted bound, K = {draws}, mean of {len(x)} examples; {resampled(seed)}."
+    how = f"{what}, mean of {len(x)} examples; {resampled(seed)}."
     return Measure(x.mean().item(), *interval(mean, x, seed=seed), len(x), "nats", "higher", how)
 
 

@@ -1,0 +1,175 @@
+"""How likely held-out data are under a trained system: those measures that its abilities allow."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reparam.distributions import Bernoulli, DiscretisedLogistic, Gaussian
+from reparam.errors import ReparamError
+from reparam.metrics import ais, dequantisation
+from reparam.metrics.inference_gap import inference_gap
+from reparam.metrics.likelihood import importance_weighted, likelihood, log_likelihood, standard_normal
+from reparam.metrics.measure import Measure
+from reparam.metrics.rate_distortion import rate_distortion
+from reparam.model import Terms, asks
+from reparam.noise import Normal, Streams
+from reparam.system import System
+
+REPEATS = 10  # draws of z behind a distortion
+ANNEALED_OF = 16  # examples that are annealed, and simulated ones
+
+
+def exact(system: System) -> bool:
+    """Whether log p(x) itself is known."""
+    return system.can("log_prob")
+
+
+def bounded(system: System) -> bool:
+    """Whether log p(x) is known, or has a bound."""
+    return exact(system) or system.can("log_weights")
+
+
+def likelihoods(system: System, x: Tensor, *, draws: int, seed: int = 0) -> dict[str, Measure]:
+    """`likelihood`, and of discrete data `bits`, of data x (n, …) under a system that is `bounded`.
+
+    The likelihood is exact where that is known, else the bound of K = `draws` importance samples. Bits are
+    those of a probability of the levels itself, and by dequantisation of a density on grey levels.
+    """
+    x = x.to(system.device)
+    bounds = _bounds(system, x, draws, seed)
+    if exact(system):
+        found = {"likelihood": log_likelihood(bounds, "Exact log p(x)", seed=seed)}
+    else:
+        found = {"likelihood": likelihood(bounds, draws=draws, seed=seed)}
+    return found | _bits(system, x, bounds, draws, seed)
+
+
+def parts(system: System, x: Tensor, *, seed: int = 0) -> dict[str, Measure]:
+    """`elbo`, and the `rate` and `distortion` it is made of, where a loss of the model returns these."""
+    terms = _rate_and_distortion(system, x.to(system.device), seed)
+    if terms is None:
+        return {}
+    rate, distortion = terms
+    found = rate_distortion(rate, distortion, d=x[0].numel(), draws=REPEATS, seed=seed)
+    how = f"Minus rate, minus distortion of {REPEATS} draws: the bound of K = 1"
+    elbo = log_likelihood(-rate - distortion, how, seed=seed)
+    return {"elbo": elbo, "rate": found["rate"], "distortion": found["distortion"]}
+
+
+def annealed(
+    system: System, x: Tensor, *, draws: int, temperatures: int = 500, chains: int = 16, seed: int = 0
+) -> dict[str, Measure]:
+    """`annealed`, `annealed_error`, and where there is an encoder `gap`, `approximation` and `amortisation`.
+
+    Of the first rows of x, and of as many simulated ones: minutes of work.
+
+    The inference gap is to the larger of the two bounds on each example's likelihood. Raises ReparamError for
+    a model without `log_joint` or whose prior is no standard normal.
+    """
+    check_annealed(system)
+    x = x[:ANNEALED_OF].to(system.device)
+    made, codes = _simulated(system, x, seed)
+    prior = Gaussian(torch.zeros_like(codes), torch.zeros_like(codes))
+    settings: dict[str, Any] = {"temperatures": temperatures, "chains": chains}
+    lower = ais.annealed(_joint(system, x), prior, **settings, seed=seed).lower
+    below = ais.annealed(_joint(system, made), prior, **settings, seed=seed + 1).lower
+    above = ais.annealed(_joint(system, made), prior, **settings, posterior=codes, seed=seed + 2).upper
+    how = f"{temperatures} temperatures, {chains} chains from the prior"
+    found = {
+        "annealed": log_likelihood(lower, f"Lower bound by annealed importance sampling, {how}", seed=seed),
+        "annealed_error": ais.sandwich(
+            below, above, how=f"{how}, on {len(made)} simulated examples", seed=seed
+        ),
+    }
+    with torch.no_grad():
+        q = system.model.encoder(x) if hasattr(system.model, "encoder") else None  # pyright: ignore
+    if not isinstance(q, Gaussian) or not bounded(system):
+        return found
+    best = torch.maximum(lower, _bounds(system, x, draws, seed))
+    of = f"annealing or K = {draws}, whichever is larger"
+    return found | inference_gap(best, _joint(system, x), q, of=of, seed=seed)
+
+
+def check_annealed(system: System) -> None:
+    """Raises ReparamError for a model without `log_joint`, or whose prior is no standard normal."""
+    if not system.can("log_joint") or not isinstance(system.model.noise().get("z"), Normal):
+        raise ReparamError(
+            f"{system.name} cannot be annealed: that takes log p(x, z) (`log_joint`) and a normal prior."
+        )
+
+
+def _weights(system: System) -> Callable[[Tensor, Tensor], Tensor]:
+    """(x (n, …), eps (n, k, latent)) → (n, k): log weights, or log p(x) itself where that is known."""
+    model: Any = system.model
+    if exact(system):
+        return lambda x, eps: model.log_prob(x)[:, None].expand(len(x), eps.shape[1])
+    return lambda x, eps: model.log_weights(x, eps=eps)
+
+
+def _latent(system: System) -> int:
+    sources = system.model.noise()
+    return (sources["eps"] if system.can("log_weights") else sources["z"]).shape[-1]
+
+
+def _bounds(system: System, x: Tensor, draws: int, seed: int) -> Tensor:
+    noise = standard_normal(_latent(system), dtype=x.dtype)
+    draws = 1 if exact(system) else draws
+    return importance_weighted(_weights(system), x, noise, draws=draws, seed=seed)
+
+
+@torch.no_grad()
+def _rate_and_distortion(system: System, x: Tensor, seed: int) -> tuple[Tensor, Tensor] | None:
+    """The terms of these names that a loss of the model returns, (n,) each, averaged over draws."""
+    model, streams = system.model, Streams(seed, system.device)
+    if model.couples_batch:  # the other examples of the held-out data would set a term's scale
+        return None
+    for turn in model.turns():
+        wants = asks(turn.loss)
+        if wants.fields != ("x",):
+            continue
+        sums: list[Terms] = []
+        for i in range(REPEATS):
+            noise = {name: streams.draw(name, model.noise()[name], len(x), -2, i) for name in wants.noise}
+            terms = turn.loss(x, **noise)
+            if not {"rate", "distortion"} <= terms.keys():
+                break
+            sums.append(terms)
+        if sums:
+            rate, distortion = (
+                torch.stack([t[name] for t in sums]).mean(0) for name in ("rate", "distortion")
+            )
+            return rate.cpu(), distortion.cpu()
+    return None
+
+
+def _bits(system: System, x: Tensor, bounds: Tensor, draws: int, seed: int) -> dict[str, Measure]:
+    d, latent = x[0].numel(), _latent(system)
+    with torch.no_grad():
+        law = system.model.decoder(x.new_zeros(1, latent))  # pyright: ignore
+    if isinstance(law, Bernoulli | DiscretisedLogistic):
+        how = f"Probability of the levels themselves, K = {draws}"
+        return {"bits": dequantisation.bits(bounds, d=d, how=how, seed=seed)}
+    if system.data.levels != "grey":
+        return {}  # a density of real numbers, or one of two numbers, has no bits
+    weights, noise = dequantisation.dequantised(_weights(system), x, latent)
+    levels = importance_weighted(weights, x, noise, draws=draws, chunk=4, seed=seed)
+    how = f"Density dequantised uniformly over 256 levels, K = {draws} draws of noise and code"
+    return {"bits": dequantisation.bits(levels, d=d, how=how, seed=seed)}
+
+
+def _joint(system: System, x: Tensor) -> ais.LogJoint:
+    model: Any = system.model
+    return lambda z: model.log_joint(x, z)
+
+
+@torch.no_grad()
+def _simulated(system: System, like: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """As many data drawn from p(x|z), and the codes (n, latent): exact draws of their posteriors."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(like), *system.model.noise()["z"].shape)
+    z = torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+    law: Any = system.model.decoder(z)  # pyright: ignore
+    draw = torch.randn if isinstance(law, Gaussian) else torch.rand
+    return law.at(draw(law.mean.shape, generator=generator, dtype=like.dtype).to(like.device)), z
