@@ -95,6 +95,10 @@ def test_what_belongs_to_a_measure_stands_on_it(record: Evaluation) -> None:
         "density": ("pixels", "prior draws", None),
         "memorisation": ("pixels", "prior draws", None),
         "likelihood": (None, "posterior sample", 50),
+        "bits": (None, "posterior sample", 50),
+        "elbo": (None, "posterior sample", None),
+        "rate": (None, "posterior sample", None),
+        "distortion": (None, "posterior sample", None),
     }
     for key, m in record.measures.items():
         assert m.seconds is not None, key
@@ -143,7 +147,7 @@ def test_vectors_are_compared_as_they_are(tmp_path: Path) -> None:
     assert list(found.measures) == [
         "mse", "mutual_information", "aggregate_kl", "code_mmd", "dimension_kl", "active_units", "code_use",
         "recall", "coverage", "diversity", "mmd", "sliced_wasserstein", "frechet", "precision",
-        "density", "memorisation", "likelihood",
+        "density", "memorisation", "likelihood", "elbo", "rate", "distortion",
     ]  # fmt: skip
     assert found.measures["mmd"].extractor is None
     assert "the vectors themselves, test split, RBF kernel" in found.measures["mmd"].how
