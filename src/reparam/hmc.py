@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo: a transition that keeps a density, many chains at once. Neal 2011 (arXiv:1206.1901)."""
+"""Hamiltonian Monte Carlo: one transition, of many chains at once. Neal 2011 (arXiv:1206.1901)."""
 
 from collections.abc import Callable
 
