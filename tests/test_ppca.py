@@ -1,6 +1,7 @@
 """Probabilistic PCA and the linear VAE against each other, scikit-learn, scipy and a known spectrum."""
 
 import math
+from copy import deepcopy
 
 import pytest
 import scipy.linalg
@@ -19,6 +20,7 @@ from reparam.metrics.principal_angles import principal_angles
 from reparam.model import Model
 from reparam.models.linear_vae import LinearVAE
 from reparam.models.ppca import PPCA, active, affine, fit, spectrum
+from reparam.models.ppca_em import fit_missing, log_prob_observed
 from reparam.nets import heads
 from reparam.noise import Streams
 from reparam.trainer import Trainer
@@ -226,6 +228,11 @@ def test_principal_angles_are_scipy_s():
         (lambda: fit(torch.full((5, 3), math.nan), 2), "finite floats"),
         (lambda: fit(X, 2, variance=0.0), "above 0"),
         (lambda: fit(X[:, :2] @ randn(2, 8), 2), "the data lie in 2 directions"),
+        (lambda: fit_missing(X[0], 2), "NaN where missing"),
+        (lambda: fit_missing(holed(0.7), 2), "6.% of the data is missing"),
+        (lambda: fit_missing(torch.cat([X, torch.full((1, D), math.nan)]), 2), "observed of 1 rows"),
+        (lambda: fit_missing(X, 8), "give 1 … 7"),
+        (lambda: fit_missing(X[:, :2] @ randn(2, 8), 3), "lie in 3 directions"),
         (lambda: principal_angles(X, X[:20]), "same number of rows"),
         (lambda: principal_angles(torch.zeros(5, 2), torch.eye(5)), "rank 0"),
         (lambda: reparam.build("ppca", load((X > 0.7).float())), "is binary"),
@@ -236,3 +243,54 @@ def test_principal_angles_are_scipy_s():
 def test_bad_input(call, message: str):
     with pytest.raises(ReparamError, match=message):
         call()
+
+
+# Data with holes
+
+
+def holed(share: float, n: int = 150) -> Tensor:
+    """Rows of the fixture, each value missing with the given probability; the first column never is."""
+    draw = torch.rand(n, D, generator=torch.Generator().manual_seed(5))
+    draw[:, 0] = 1
+    return torch.where(draw < share, torch.nan, X[:n])
+
+
+def test_without_holes_em_is_the_closed_form():
+    model, closed = fit_missing(X, K), fit(X, K)
+    assert_close(model.log_prob(X).mean(), closed.log_prob(X).mean(), rtol=0, atol=1e-6)
+    assert_close(log_prob_observed(model, X), model.log_prob(X).detach())
+    ours, theirs = (affine(m.decoder, K, X)[0].detach().T for m in (model, closed))
+    assert float(principal_angles(ours, theirs).max()) < 1e-3
+
+
+def test_the_likelihood_of_what_was_observed_is_that_of_the_marginal():
+    model, x = fit(X, K), holed(0.4)
+    found, law = log_prob_observed(model, x), marginal(model)
+    for row in range(20):
+        seen = ~torch.isnan(x[row])
+        part = MultivariateNormal(law.mean[seen], law.covariance_matrix[seen][:, seen])
+        assert_close(found[row], part.log_prob(x[row, seen]))
+
+
+def test_em_never_lowers_the_likelihood_and_ends_where_gradients_do():
+    x = holed(0.3)
+    path = [float(log_prob_observed(fit_missing(x, 2, iterations=i), x).mean()) for i in (1, 2, 5, 20, 1000)]
+    assert path == sorted(path)
+    model = fit_missing(x, 2, tolerance=1e-12)
+    best = float(log_prob_observed(model, x).mean())
+    assert best > path[0] + 0.01
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):  # no neighbour is better
+        near = deepcopy(model)
+        with torch.no_grad():
+            for p in near.parameters():
+                p += 1e-3 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
+        assert float(log_prob_observed(near, x).mean()) < best
+
+
+def test_holes_are_better_left_than_filled_with_the_mean():
+    x = holed(0.4, n=N)
+    filled = torch.where(torch.isnan(x), torch.nanmean(x, 0), x)
+    exact = float(fit(X, K).log_prob(X).mean().detach())
+    ours, naive = (float(m.log_prob(X).mean().detach()) for m in (fit_missing(x, K), fit(filled, K)))
+    assert naive < ours < exact

@@ -10,7 +10,7 @@ from reparam.distributions import LOG_2PI, Gaussian
 from reparam.errors import ReparamError
 from reparam.model import Model, Terms, Turn
 from reparam.nets import heads
-from reparam.noise import Normal, Source
+from reparam.noise import Normal, Shape, Source
 
 
 class PPCA(Model):
@@ -143,11 +143,16 @@ def fit(x: Tensor, latent: int, *, variance: float | None = None) -> PPCA:
             )
     w = torch.zeros(d, latent).to(directions)
     w[:, : kept.numel()] = directions * (kept - variance).clamp_min(0).sqrt()
-    linear = nn.Linear(latent, d, device="meta")  # without a draw of initial weights
+    return of(w, mean, variance, x.shape[1:]).to(x.dtype)
+
+
+def of(w: Tensor, mean: Tensor, variance: float, shape: Shape) -> PPCA:
+    """The model of W (d, latent), µ (d,) and σ², for data of the shape."""
+    linear = nn.Linear(w.shape[1], len(w), device="meta")  # without a draw of initial weights
     linear.weight, linear.bias = nn.Parameter(w), nn.Parameter(mean)
     noise = heads.FixedGaussianNoise(math.sqrt(variance), bounded=False).to(w)
     noise.log_std.fill_(0.5 * math.log(variance))  # all its digits
-    return PPCA(nn.Sequential(linear, nn.Unflatten(1, x.shape[1:]), noise), latent).to(x.dtype)
+    return PPCA(nn.Sequential(linear, nn.Unflatten(1, shape), noise), w.shape[1])
 
 
 def _eigen(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
