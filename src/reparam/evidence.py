@@ -70,12 +70,13 @@ def annealed(
     check_annealed(system)
     x = x[:ANNEALED_OF].to(system.device)
     made, codes = _simulated(system, x, seed)
-    settings: dict[str, Any] = {"temperatures": temperatures, "chains": chains}
+    settings: dict[str, Any] = {"temperatures": temperatures, "chains": chains, "leapfrog": 5}
     q, q_made = _start(system, x, codes), _start(system, made, codes)
     lower = ais.annealed(_joint(system, x), q, **settings, seed=seed).lower
     below = ais.annealed(_joint(system, made), q_made, **settings, seed=seed + 1).lower
     above = ais.annealed(_joint(system, made), q_made, **settings, posterior=codes, seed=seed + 2).upper
-    how = f"{temperatures} temperatures, {chains} chains"
+    began = "q(z|x)" if hasattr(system.model, "encoder") else "the prior"
+    how = f"{temperatures} temperatures, {chains} chains from {began}"
     error = f"{how}, on {len(made)} simulated examples"
     found = {
         "annealed": log_likelihood(lower, f"Lower bound by annealed importance sampling, {how}", seed=seed),

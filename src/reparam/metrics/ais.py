@@ -18,6 +18,7 @@ from reparam.metrics.arrays import Array, vector
 from reparam.metrics.bootstrap import interval, mean, resampled
 from reparam.metrics.measure import Measure
 
+SCOUTS = 4  # chains of the run beforehand, at most
 ACCEPTED = 0.65  # the share of accepted trajectories that costs least (Neal 2011, §4.4)
 
 LogJoint = Callable[[Tensor], Tensor]
@@ -117,14 +118,14 @@ class _Path:
         """The log density at a temperature, up to a constant."""
         return lambda u: beta * self.log_ratio(u) - 0.5 * u.square().sum(-1)
 
-    def drawn(self, generator: torch.Generator) -> Tensor:
+    def drawn(self, generator: torch.Generator, chains: int) -> Tensor:
         n, _, latent = self.mean.shape
-        draw = torch.randn(n, self.chains, latent, generator=generator, dtype=self.mean.dtype)
+        draw = torch.randn(n, chains, latent, generator=generator, dtype=self.mean.dtype)
         return draw.to(self.mean.device)
 
     def adapted(self, betas: Tensor, leapfrog: int, generator: torch.Generator) -> Tensor:
         """Step sizes for inner temperatures and examples, by a run of its own: (temperatures − 1, n, 1)."""
-        u = self.drawn(generator)
+        u = self.drawn(generator, min(self.chains, SCOUTS))
         step = torch.full_like(self.mean[..., 0], 0.5)
         steps = []
         for beta in betas[1:-1].tolist():
@@ -142,7 +143,7 @@ class _Path:
         posterior: Tensor | None,
     ) -> tuple[Tensor, float]:
         """Log weights (n, chains) and the share accepted, from the start or from exact draws of the end."""
-        u = self.drawn(generator)
+        u = self.drawn(generator, self.chains)
         gaps, inner = betas.diff().tolist(), list(zip(betas[1:-1].tolist(), steps, strict=True))
         if posterior is not None:
             u = ((posterior[:, None] - self.mean) / self.std).expand_as(u)
