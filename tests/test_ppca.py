@@ -15,7 +15,7 @@ import reparam
 from reparam.data import load
 from reparam.engine import Engine
 from reparam.errors import ReparamError
-from reparam.metrics.codes import active_units
+from reparam.metrics.active_units import active_units
 from reparam.metrics.principal_angles import principal_angles
 from reparam.model import Model
 from reparam.models.linear_vae import LinearVAE

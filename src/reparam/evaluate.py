@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reparam import checkpoint, evidence
+from reparam import checkpoint, evaluate_likelihood
 from reparam.data import Data, Split, toys
 from reparam.engine import versions
 from reparam.errors import ReparamError
@@ -274,25 +274,25 @@ class Yardstick:
         )
 
     def _likelihood(self, system: System) -> Records:
-        if not evidence.bounded(system):
+        if not evaluate_likelihood.bounded(system):
             return _missing(f"{system.name} gives no bound on log p(x).", "likelihood")
         x, seed = self.held_out[:LIKELIHOOD_OF], self.seed
         facts = {"sampling": "posterior sample", "importance_samples": DRAWS}
         found = _taken(
-            lambda: evidence.likelihoods(system, x, draws=DRAWS, seed=seed),
+            lambda: evaluate_likelihood.likelihoods(system, x, draws=DRAWS, seed=seed),
             "likelihood",
             "bits",
-            **({} if evidence.exact(system) else facts),
+            **({} if evaluate_likelihood.exact(system) else facts),
         )
         parts = ("elbo", "rate", "distortion")
         return found | _taken(
-            lambda: evidence.parts(system, x, seed=seed), *parts, sampling="posterior sample"
+            lambda: evaluate_likelihood.parts(system, x, seed=seed), *parts, sampling="posterior sample"
         )
 
     def annealed(self, system: System) -> Records:
         """Annealed importance sampling, its error on simulated data, what inference loses: takes minutes."""
         return _taken(
-            lambda: evidence.annealed(system, self.held_out, draws=DRAWS, seed=self.seed),
+            lambda: evaluate_likelihood.annealed(system, self.held_out, draws=DRAWS, seed=self.seed),
             *("annealed", "annealed_error", "gap", "approximation", "amortisation"),
         )
 
@@ -318,7 +318,7 @@ def evaluate(
     run, began = Path(run), time.perf_counter()
     system = load(run, device)
     if ais:
-        evidence.check_annealed(system)
+        evaluate_likelihood.check_annealed(system)
     data = data or reload_data(system)
     check_data(run, data)
     yardstick = Yardstick(data, split=split, n=n, extractor=extractor, seed=seed)

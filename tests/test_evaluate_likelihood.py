@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 import reparam
-from reparam import evidence
+from reparam import evaluate_likelihood as evidence
 from reparam.data import Data, load
 from reparam.errors import ReparamError
 from reparam.evaluate import evaluate
