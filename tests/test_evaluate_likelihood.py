@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 import reparam
-from reparam import evaluate_likelihood as evidence
+from reparam import evaluate_likelihood
 from reparam.data import Data, load
 from reparam.errors import ReparamError
 from reparam.evaluate import evaluate
@@ -43,7 +43,7 @@ def exact_linear_vae() -> System:
 def test_the_linear_vae_is_exact_in_every_measure():
     system, x = exact_linear_vae(), batch(VECTORS).double()
     truth = float(system.model.log_prob(x).mean().detach())  # pyright: ignore
-    found = evidence.likelihoods(system, x, draws=50) | evidence.parts(system, x)
+    found = evaluate_likelihood.likelihoods(system, x, draws=50) | evaluate_likelihood.parts(system, x)
     assert set(found) == {"likelihood", "elbo", "rate", "distortion"}  # real vectors have no bits
     assert found["likelihood"].how.startswith("Exact log p(x)")
     assert_close(found["likelihood"].value, truth)
@@ -53,12 +53,12 @@ def test_the_linear_vae_is_exact_in_every_measure():
 
 def test_annealing_the_linear_vae():
     system, x = exact_linear_vae(), batch(VECTORS).double()
-    found = evidence.annealed(system, x, draws=50, temperatures=10)
-    truth = float(system.model.log_prob(x[: evidence.ANNEALED_OF]).mean().detach())  # pyright: ignore
+    found = evaluate_likelihood.annealed(system, x, draws=50, temperatures=10)
+    truth = float(system.model.log_prob(x[: evaluate_likelihood.ANNEALED_OF]).mean().detach())  # pyright: ignore
     # From the exact posterior there is nothing to be annealed.
     assert_close(found["annealed"].value, truth)
     assert abs(found["annealed_error"].value) < 1e-6
-    assert found["annealed"].n == evidence.ANNEALED_OF
+    assert found["annealed"].n == evaluate_likelihood.ANNEALED_OF
     for part in ("gap", "approximation", "amortisation"):
         assert abs(found[part].value) < 1e-6
 
@@ -67,8 +67,8 @@ def test_annealing_from_an_encoder_that_is_off():
     system, x = exact_linear_vae(), batch(VECTORS).double()
     with torch.no_grad():
         system.model.encoder[1].linear.bias += 0.5  # pyright: ignore
-    found = evidence.annealed(system, x, draws=50, temperatures=60)
-    truth = float(system.model.log_prob(x[: evidence.ANNEALED_OF]).mean().detach())  # pyright: ignore
+    found = evaluate_likelihood.annealed(system, x, draws=50, temperatures=60)
+    truth = float(system.model.log_prob(x[: evaluate_likelihood.ANNEALED_OF]).mean().detach())  # pyright: ignore
     assert_close(found["annealed"].value, truth, rtol=0, atol=0.05)
     assert -0.05 < found["annealed_error"].value < 0.05
     assert "by the closed form" in found["gap"].how
@@ -78,13 +78,15 @@ def test_annealing_from_an_encoder_that_is_off():
 
 def test_the_bound_of_many_draws_is_above_that_of_one():
     system, x = reparam.build("vae", VECTORS, latent=2, width=16), batch(VECTORS)
-    found = evidence.likelihoods(system, x, draws=50) | evidence.parts(system, x)
+    found = evaluate_likelihood.likelihoods(system, x, draws=50) | evaluate_likelihood.parts(system, x)
     assert found["likelihood"].how.startswith("Importance-weighted bound, K = 50")
     assert found["likelihood"].value > found["elbo"].value
     q = system.model.encoder(x)  # pyright: ignore
     assert_close(found["rate"].value, float(q.kl().mean().detach()), rtol=1e-4, atol=1e-5)
     assert_close(found["elbo"].value, -found["rate"].value - found["distortion"].value, rtol=1e-6, atol=0)
-    assert found == evidence.likelihoods(system, x, draws=50) | evidence.parts(system, x)
+    assert found == evaluate_likelihood.likelihoods(system, x, draws=50) | evaluate_likelihood.parts(
+        system, x
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_the_bound_of_many_draws_is_above_that_of_one():
 )
 def test_bits_of_discrete_data(law: str, data: Data, saying: str | None):
     system = reparam.build("vae", data, latent=2, width=16, likelihood=law)
-    found = evidence.likelihoods(system, batch(data), draws=8)
+    found = evaluate_likelihood.likelihoods(system, batch(data), draws=8)
     if saying is None:
         assert "bits" not in found
         return
@@ -116,7 +118,7 @@ def test_bits_of_discrete_data(law: str, data: Data, saying: str | None):
 
 def test_the_same_dequantisation_serves_an_exact_likelihood():
     system = reparam.build("ppca", GREY, latent=2)
-    found = evidence.likelihoods(system, batch(GREY), draws=8)
+    found = evaluate_likelihood.likelihoods(system, batch(GREY), draws=8)
     assert set(found) == {"likelihood", "bits"}
     assert "dequantised" in found["bits"].how
 
@@ -124,10 +126,10 @@ def test_the_same_dequantisation_serves_an_exact_likelihood():
 @pytest.mark.parametrize("name", ["gan", "aae", "autoencoder", "sigma-vae"])
 def test_systems_without_a_bound_have_none(name: str):
     system = reparam.build(name, GREY, latent=2, width=16)
-    assert not evidence.bounded(system)
-    assert evidence.parts(system, batch(GREY)) == {}
+    assert not evaluate_likelihood.bounded(system)
+    assert evaluate_likelihood.parts(system, batch(GREY)) == {}
     with pytest.raises(ReparamError, match=f"{name} cannot be annealed"):
-        evidence.annealed(system, batch(GREY), draws=2)
+        evaluate_likelihood.annealed(system, batch(GREY), draws=2)
 
 
 def test_a_run_that_cannot_be_annealed_is_refused_before_it_is_measured(tmp_path, monkeypatch):
@@ -141,8 +143,10 @@ def test_a_run_that_cannot_be_annealed_is_refused_before_it_is_measured(tmp_path
 def test_annealing_is_a_part_of_evaluate_on_demand(tmp_path, monkeypatch):
     system = reparam.build("iwae", VECTORS, latent=2, width=16, draws=3)
     reparam.train(system, tmp_path / "run", steps=5)
-    monkeypatch.setattr(evidence, "ANNEALED_OF", 3)
-    monkeypatch.setattr(evidence.annealed, "__kwdefaults__", {"temperatures": 4, "chains": 2, "seed": 0})
+    monkeypatch.setattr(evaluate_likelihood, "ANNEALED_OF", 3)
+    monkeypatch.setattr(
+        evaluate_likelihood.annealed, "__kwdefaults__", {"temperatures": 4, "chains": 2, "seed": 0}
+    )
     found = evaluate(tmp_path / "run", data=VECTORS, ais=True).measures
     assert {"likelihood", "elbo", "rate", "distortion"} <= set(found)
     assert {"annealed", "annealed_error", "gap", "approximation", "amortisation"} <= set(found)
