@@ -46,7 +46,7 @@ class DReG(Model):
     # Loss
 
     def negative_bound(self, x: Tensor, *, eps: Tensor) -> Terms:
-        """Tucker et al. 2019, the estimator for IWAE; eps (n, K, latent). The last two are logged alone.
+        """Tucker et al. 2019, the estimator for IWAE; eps (n, K, latent). The last two are only logged.
 
         bound = −log (1/K) Σₖ wₖ, wₖ = p(x|zₖ) p(zₖ) / q(zₖ|x), zₖ = mean + std · epsₖ
         doubly = −Σₖ w̃ₖ² log wₖ, w̃ = w / Σ w; w̃ and the density q held still, so that only zₖ moves

@@ -35,7 +35,7 @@ class IWAE(Model):
     # Loss
 
     def negative_bound(self, x: Tensor, *, eps: Tensor) -> Terms:
-        """Burda et al. 2016, eq. 8; eps (n, K, latent). The last two are logged alone.
+        """Burda et al. 2016, eq. 8; eps (n, K, latent). The last two are only logged.
 
         bound = −log (1/K) Σₖ wₖ, wₖ = p(x|zₖ) p(zₖ) / q(zₖ|x), zₖ = mean + std · epsₖ
         distortion = mean over draws of −log p(x|z)
