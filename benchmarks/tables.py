@@ -32,6 +32,7 @@ def figures() -> str:
         "25gaussians": _toys,
         "aae-ring": _ring,
         "vae-gan": _avatars,
+        "vqvae": _codes,
     }.items():
         path = RESULTS / f"{name}.json"
         if path.is_file():
@@ -103,6 +104,23 @@ def _avatars(content: dict[str, Any]) -> list[tuple[str, str]]:
                 f"sharpness {row['sharpness']:.2f} of the data's; "
                 f"kernel distance {row['kernel_distance']:.3f} ({low:.3f} – {high:.3f}); "
                 f"Fréchet {row['frechet']:.1f} (floor {row['frechet_floor']:.1f})",
+            )
+        )
+    return found
+
+
+def _codes(content: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for row in content["rows"]:
+        low, high = row["samples"]["interval"]
+        made = row["reconstructions"]["kernel_distance"]
+        used = f"{row['used']} of {row['entries']} entries used; " if "used" in row else ""
+        found.append(
+            (
+                f"{row['model']} on avatars, {row['codes']} codes",
+                f"{used}samples' kernel distance {row['samples']['kernel_distance']:.3f} "
+                f"({low:.3f} – {high:.3f}), reconstructions' {made:.3f}; "
+                f"{row['bits_per_dim']:.2f} bits/dim with the codes' cost",
             )
         )
     return found

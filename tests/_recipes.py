@@ -23,7 +23,7 @@ from reparam.system import System
 torch.set_num_threads(1)
 
 NAMES = sorted(registry.recipes())
-SMALL = {"latent": 4, "width": 16}
+SMALL = {"latent": 4, "width": 16, "size": 32, "dim": 4, "decay": 0.9}
 
 
 def scheduled(data: DataFacts, *, latent: int = 4, width: int = 16) -> Recipe:
@@ -44,7 +44,9 @@ def datasets() -> tuple[Data, ...]:
 
 def built(name: str, seed: int = 3) -> System:
     """The recipe's system, small, on the first of the datasets that it takes."""
-    own = {key: value for key, value in SMALL.items() if key in registry.settings(name)}
+    own: dict[str, Any] = {key: value for key, value in SMALL.items() if key in registry.settings(name)}
+    if "stage1" in registry.settings(name):
+        own["stage1"] = built("vqvae", seed)
     for data in datasets():
         try:
             return reparam.build(name, data, seed=seed, **own)

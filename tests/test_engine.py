@@ -13,7 +13,7 @@ from _recipes import NAMES, assert_same_run, built, datasets, resumed, rows, ten
 from reparam import ReparamError, engine
 from reparam.data import load
 from reparam.engine import Engine
-from reparam.model import Model, Move, Terms, Turn
+from reparam.model import Average, Model, Move, Replace, Rule, Terms, Turn
 from reparam.noise import Normal, Permutation, Source, Streams
 from reparam.optimisers import SGD, Adam, Optimiser
 from reparam.trainer import Order, Trainer
@@ -133,6 +133,7 @@ def test_alone_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = Engine(torch.device("cpu"))
     x = torch.ones(3)
     alone.average([x, None])
+    alone.share(x)
     assert alone.agree(True)
     assert not alone.agree(False)
     with alone.first() as writes:
@@ -204,6 +205,32 @@ def test_a_move_that_is_not_allowed_moves_nobody() -> None:
     before = [p.detach().clone() for p in model.parameters()]
     playing.take_step()
     assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
+
+
+def test_each_rule_moves_its_state_once_a_step() -> None:
+    class Counting(Shifted):
+        counted: Tensor
+        mean: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("counted", torch.zeros(2))
+            self.register_buffer("mean", torch.zeros(6))
+
+        def state(self) -> dict[str, Rule]:
+            return {"counted": Replace(), "mean": Average(0.75)}
+
+        def sums(self, x: Tensor, *, z: Tensor) -> Terms:
+            return {**super().sums(x, z=z), "counted": self.counted + 1, "mean": x}
+
+    model = Counting()
+    playing, mean = trainer(model, Adam(0.1)), torch.zeros(6)
+    for step in range(3):
+        mean = 0.75 * mean + 0.25 * playing._batch(0, {})["x"].mean(0)
+        terms = playing.take_step()
+        assert list(terms) == ["sums.sums"]
+        torch.testing.assert_close(model.counted, torch.full((2,), step + 1.0))
+        torch.testing.assert_close(model.mean, mean)
 
 
 def test_one_name_for_two_turns_is_refused() -> None:

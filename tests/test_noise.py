@@ -25,6 +25,7 @@ from reparam.noise import (
     Gumbel,
     Normal,
     Permutation,
+    SharedUniform,
     Source,
     Streams,
     SwissRoll,
@@ -72,6 +73,18 @@ def test_continuous_laws(source: Source, distribution: Callable, where: str):
     assert x.shape == (N, *source.shape)
     assert np.isfinite(x).all()
     fits(x, distribution)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_shared_uniform_is_one_draw_for_the_batch(where: str):
+    source = SharedUniform((N,), -1.0, 3.0)
+    x = draws(source, where, n=5)
+    assert x.shape == (N,)
+    fits(x, stats.uniform(-1, 4).cdf)
+    assert (x == draws(source, where, n=50)).all()
+    held = Streams(Control(0, {}, ("u",), {"v": 0.5}), "cpu", where)
+    assert torch.equal(held.draw("u", source, 5, 1), held.draw("u", source, 7, 2))
+    assert torch.equal(held.draw("v", source, 5, 1), torch.full((N,), 0.5))
 
 
 @pytest.mark.parametrize("where", WHERE)

@@ -233,7 +233,7 @@ def _loss(model: Model, turn: Turn, terms: list[str]) -> LossCard:
     doc = inspect.getdoc(turn.loss) or ""
     formulas = dict(re.findall(r"^(\w+) = (.+)$", doc, re.MULTILINE))
     for name, rule in model.state().items():
-        formulas[name] = f"(state, not lowered: {rule.decay:g} · old + {1 - rule.decay:g} · the batch's)"
+        formulas[name] = f"(state, not lowered: {rule.formula})"
     return LossCard(
         name=turn.name,
         summary=_first_line(doc),

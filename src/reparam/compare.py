@@ -143,7 +143,11 @@ def _entry(
         name=label,
         model=system.name,
         paper=own_card.paper,
-        settings={k: v for k, v in system.settings.items() if not isinstance(v, torch.nn.Module)},
+        settings={
+            name: str(value) if isinstance(value, System) else value
+            for name, value in system.settings.items()
+            if not isinstance(value, torch.nn.Module)
+        },
         card=own_card,
         checkpoint=measured_checkpoint(run),
         seeds=seeds(system, run),

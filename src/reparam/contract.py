@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from reparam.data import Data, Split
 from reparam.engine import Engine
 from reparam.errors import ReparamError, unknown
-from reparam.model import Model, Move, Terms, Turn, asks
+from reparam.model import Average, Model, Move, Terms, Turn, asks
 from reparam.noise import Dirac, Streams
 from reparam.optimisers import Adam, Optimiser
 from reparam.schedules import at
@@ -334,7 +334,19 @@ def per_example(case: Case) -> None:
     for name, function in _functions(model).items():
         values = _evaluate(model, name, function, batch, base)
         for key, value in values.items():
-            one = name == "score" or (name not in ABILITIES and key not in model.state())
+            rule = model.state().get(key)
+            if rule is not None:
+                shape = model.get_buffer(key).shape
+                whole = (case.n, *shape) if isinstance(rule, Average) else shape
+                if value.shape != whole:
+                    raise ContractBroken(
+                        "per-example",
+                        f"{name} proposes for {key}, by {type(rule).__name__}, a shape of {tuple(whole)}",
+                        f"{tuple(value.shape)}",
+                        "propose for each example what is averaged, and a whole buffer that replaces it",
+                    )
+                continue
+            one = name == "score" or name not in ABILITIES
             if value.shape[:1] != (case.n,) or (one and value.dim() != 1):
                 raise ContractBroken(
                     "per-example",
@@ -446,7 +458,7 @@ def scale(case: Case) -> None:
         for rows in (1, case.n // 2):
             part = {key: value[:rows] for key, value in batch.items()}
             few = {key: d if key in case.shared() else d[:rows] for key, d in draws.items()}
-            for key, value in _evaluate(model, name, function, part, few).items():
+            for key, value in _terms(_evaluate(model, name, function, part, few), model).items():
                 whole = values[key][:rows]
                 if value.shape != whole.shape or not torch.allclose(value, whole, rtol=1e-9, atol=1e-12):
                     raise ContractBroken(

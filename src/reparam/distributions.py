@@ -139,6 +139,16 @@ class DiscretisedLogistic(NamedTuple):
         return (x.clamp(0, 1) * 255).round() / 255
 
 
+class Quantised(NamedTuple):
+    """What a codebook returns: for each of the N positions of a grid its entry, and that entry's number.
+
+    vectors (n, dim, h, w), indices (n, N) in the order of reading.
+    """
+
+    vectors: Tensor
+    indices: Tensor
+
+
 class Judgement(NamedTuple):
     """What a discriminator with a metric returns: features (n, …) of a hidden layer, and the logit (n,)."""
 

@@ -100,6 +100,11 @@ class Engine:
         for t, mean in zip(present, flat.split([t.numel() for t in present]), strict=True):
             t.copy_(mean.view_as(t))
 
+    def share(self, tensor: Tensor) -> None:
+        """Gives every process the first one's values, in place."""
+        if self.world > 1:
+            dist.broadcast(tensor, 0)
+
     def agree(self, flag: bool) -> bool:
         """The first process's answer, for all: clocks differ between processes."""
         if self.world == 1:

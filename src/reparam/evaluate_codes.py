@@ -49,12 +49,13 @@ def measures_of_codes(
     if not system.can("encode"):
         yield _refused("mutual_information", f"{system.name} has no encoder, so it has no codes.")
         return
-    theirs, own = (system.encode(x).cpu().flatten(1) for x in (train, held_out))
+    theirs, whole = system.encode(train).cpu().flatten(1), system.encode(held_out).cpu()
+    own = whole.flatten(1)
     if len(data.classes or ()) > 1:
         yield from _of_classes(theirs, data.train, own, getattr(data, split), seed)
     yield from _of_laws(system, held_out, own, f"the {split} split", seed)
     if system.can("decode"):
-        yield Planned(("code_use",), "posterior mean", lambda: _use(system, held_out, own, seed))
+        yield Planned(("code_use",), "posterior mean", lambda: _use(system, held_out, whole, seed))
     if data.attributes:
         known, those = (
             {name: values[s][:n] for name, values in data.attributes.items()}

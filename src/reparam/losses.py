@@ -71,6 +71,11 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, u: Tensor) -
     return (norm - 1).square()
 
 
+def straight_through(value: Tensor, carrier: Tensor) -> Tensor:
+    """The value, exactly; its gradient goes to the carrier unchanged. Bengio et al. 2013, arXiv:1308.3432."""
+    return value.detach() + (carrier - carrier.detach())
+
+
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """‖x − y‖², summed over all but the batch: (n,)."""
     return total((x - y).square())

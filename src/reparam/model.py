@@ -72,9 +72,33 @@ class Turn:
 
 @dataclass(frozen=True)
 class Average:
-    """A running average of what the loss proposes for a buffer: decay · old + (1 − decay) · new."""
+    """A running average of what the loss proposes for each example, (n, *buffer's shape).
+
+    decay · old + (1 − decay) · the mean over the joint batch of all processes.
+    """
 
     decay: float = 0.99
+
+    @property
+    def formula(self) -> str:
+        """The rule in words, for the card."""
+        return f"{self.decay:g} · old + {1 - self.decay:g} · the batch's"
+
+
+@dataclass(frozen=True)
+class Replace:
+    """The proposal, of the buffer's own shape, is the new value: the first process's, for all.
+
+    One that is made of the batch is made of the joint one, by `coupling.gather`.
+    """
+
+    @property
+    def formula(self) -> str:
+        """The rule in words, for the card."""
+        return "what the loss proposes takes its place"
+
+
+Rule = Average | Replace
 
 
 class Model(nn.Module):
@@ -107,7 +131,7 @@ class Model(nn.Module):
         """Data made from the sources that the keyword-only arguments name."""
         raise NotImplementedError
 
-    def state(self) -> dict[str, Average]:
+    def state(self) -> Mapping[str, Rule]:
         """What changes outside the gradient: names of buffers, and how each takes a proposal."""
         return {}
 

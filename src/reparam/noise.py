@@ -142,6 +142,16 @@ class Uniform(Source):
 
 
 @dataclass(frozen=True)
+class SharedUniform(Uniform):
+    """Uniform on [low, high), one draw for the whole batch: which of its rows are taken, however many."""
+
+    shared: ClassVar[bool] = True
+
+    def draw(self, rng: Rng, n: int) -> Tensor:
+        return super().draw(rng, 1)[0]
+
+
+@dataclass(frozen=True)
 class Bernoulli(Source):
     """1 with the given probability, else 0."""
 

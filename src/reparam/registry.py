@@ -37,6 +37,7 @@ class Recipe:
     batch_size: int = 64
     steps: int = 5000
     average: float | None = None  # decay of the averaged weights that are sampled from; None keeps none
+    lacks: str | None = None  # what must be given before it can be trained; it can be looked at without
 
 
 RecipeMaker = Callable[..., Recipe]
@@ -94,8 +95,8 @@ def validated(name: str, given: dict[str, Any]) -> dict[str, Any]:
         try:
             checked[key] = adapter.validate_python(value)
         except ValidationError as error:
-            reason = "; ".join(e["msg"] for e in error.errors())
-            raise ReparamError(f"setting {key}={value!r} of {name}: {reason}.") from None
+            reasons = (e["msg"].removeprefix("Value error, ").rstrip(".") for e in error.errors())
+            raise ReparamError(f"setting {key}={value!r} of {name}: {'; '.join(reasons)}.") from None
     return checked
 
 

@@ -90,6 +90,8 @@ def train(
         options["average"] = system.recipe.average
     if sum(limit is not None for limit in (steps, epochs, budget)) > 1:
         raise ReparamError("give one of steps, epochs and budget, not several.")
+    if system.recipe.lacks:
+        raise ReparamError(f"{system.name} cannot be trained without {system.recipe.lacks}.")
     if steps is epochs is budget is None:
         steps = system.recipe.steps
     control = (

@@ -41,6 +41,9 @@ class System:
     seed: int = 0
     training_data: Data | None = field(default=None, repr=False)
 
+    def __str__(self) -> str:
+        return f"{self.name} on {self.data.name}"
+
     @property
     def model(self) -> Model:
         """The network module itself."""
@@ -134,7 +137,7 @@ class System:
     def description(self) -> dict[str, Any]:
         """What rebuilds the system, as JSON."""
         own = sorted(key for key, value in self.settings.items() if isinstance(value, nn.Module))
-        plain = {key: value for key, value in self.settings.items() if key not in own}
+        plain = {key: _plain(value) for key, value in self.settings.items() if key not in own}
         return {
             "version": 1,
             "name": self.name,
@@ -215,21 +218,50 @@ def load(folder: str | Path, device: str = "cpu", *, averaged: bool = True, **ne
     return system
 
 
-def described(folder: Path, **networks: nn.Module) -> System:
+def described(folder: Path, **networks: Any) -> System:
     """The system of a folder before its weights are read."""
     path = folder / "system.json"
     if not path.is_file():
         raise ReparamError(f"{folder} holds no run: there is no {path.name} in it.")
     try:
         about = json.loads(path.read_text())
+    except ValueError as error:
+        raise ReparamError(f"{path} is damaged: {error!r}.") from None
+    return _rebuilt(about, str(path), networks)
+
+
+def finished(given: Any) -> System:
+    """The first stage that a recipe is given: a system, the folder of its run, or a description of it.
+
+    What is described has no weights: they are those of the run that holds the description.
+    Raises ReparamError for anything else.
+    """
+    if isinstance(given, System):
+        return given
+    if isinstance(given, Mapping):
+        return _rebuilt(given, "the first stage's description", {})
+    if isinstance(given, str | Path):
+        return load(given)
+    raise ReparamError(f"{given!r} is no first stage; give the folder of a finished run, or its system.")
+
+
+def _plain(setting: Any) -> Any:
+    """A setting as JSON: a first stage by its description, so that its run is not needed again."""
+    if not isinstance(setting, System):
+        return setting
+    return {key: value for key, value in setting.description().items() if key != "versions"}
+
+
+def _rebuilt(about: Mapping[str, Any], where: str, networks: Mapping[str, Any]) -> System:
+    try:
         facts_ = about["data"] | {
             "shape": tuple(about["data"]["shape"]),
             "classes": tuple(about["data"]["classes"]) if about["data"]["classes"] else None,
         }
         missing = set(about["networks_given"]) - set(networks)
         name, settings, spec = about["name"], about["settings"], about["data_spec"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ReparamError(f"{path} is damaged: {error!r}.") from None
+    except (KeyError, TypeError) as error:
+        raise ReparamError(f"{where} is damaged: {error!r}.") from None
     if missing:
         raise ReparamError(
             f"this {name} was built with networks of yours; give {', '.join(sorted(missing))}=…."

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from reparam.data import Data
 from reparam.engine import Engine
 from reparam.errors import ReparamError
-from reparam.model import Model, Move, Terms, Turn, asks, move_name
+from reparam.model import Average, Model, Move, Replace, Terms, Turn, asks, move_name
 from reparam.nets.batch_norm import BatchNorm
 from reparam.noise import Permutation, Source, Streams
 from reparam.optimisers import Optimiser
@@ -210,9 +210,14 @@ class Trainer:
     def _propose(self, proposals: Terms) -> None:
         for name, proposal in proposals.items():
             buffer, rule = self.buffers[name]
-            mean = proposal.detach().mean(0)
-            self.engine.average([mean])
-            buffer.lerp_(mean, 1 - rule.decay)
+            match rule:
+                case Average(decay):
+                    mean = proposal.detach().mean(0)
+                    self.engine.average([mean])
+                    buffer.lerp_(mean, 1 - decay)
+                case Replace():
+                    buffer.copy_(proposal.detach())
+                    self.engine.share(buffer)
 
     def check_finite(self, rows: list[dict[str, float]], first: int) -> None:
         """Raises ReparamError naming the step, turn and term of the first value that is not a number.

@@ -151,10 +151,14 @@ def _examples() -> "list[DataFacts]":
 
 def _settings(name: str) -> dict[str, Any]:
     """Names and defaults; networks of one's own are for Python."""
+    from typing import get_args
+
+    from torch import nn
+
     from reparam import registry
 
     return {
         key: parameter.default
         for key, parameter in registry.settings(name).items()
-        if parameter.default is not None
+        if nn.Module not in get_args(parameter.annotation)
     }

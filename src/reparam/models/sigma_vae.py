@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from reparam.coupling import gather
 from reparam.distributions import Gaussian
 from reparam.losses import squared_error
-from reparam.model import Average, Model, Terms, Turn
+from reparam.model import Average, Model, Rule, Terms, Turn
 from reparam.noise import Normal, Source
 
 
@@ -33,7 +33,7 @@ class SigmaVAE(Model):
         weights = {"distortion": 1.0, "rate": self.beta}
         return [Turn(self.encoder, self.decoder, lowers=self.negative_elbo, weights=weights)]
 
-    def state(self) -> dict[str, Average]:
+    def state(self) -> dict[str, Rule]:
         return {"variance": Average(0.99)}  # what stands for σ² where there is no training batch
 
     def encode(self, x: Tensor) -> Tensor:
