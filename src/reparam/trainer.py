@@ -87,11 +87,11 @@ class Trainer:
         self.order = Order(len(data.train.x), batch_size, streams)
         self.sources: dict[str, Source] = {**data.noise(), **model.noise()}
         self.buffers = {name: (model.get_buffer(name), rule) for name, rule in model.state().items()}
-        # Weights averaged over the steps (Polyak): what is sampled from, where it is asked for. Buffers too:
-        # the moments of batch norm belong to the weights, and with the last ones the mean pictures are pale.
+        # Weights averaged over the steps (Polyak): what is sampled from, where it is asked for.
         self.average_decay = average
-        self.live = {name: t for name, t in model.state_dict().items() if t.is_floating_point()}
-        self.averaged = {name: t.clone() for name, t in self.live.items()} if average else None
+        self.averaged = (
+            {name: p.detach().clone() for name, p in model.named_parameters()} if average else None
+        )
         # Whether a network draws by itself (dropout in one of a user's): found out at the first step.
         self.draws_itself: bool | None = None
 
@@ -144,8 +144,8 @@ class Trainer:
                 )
                 means |= self._move(play, terms)
         if self.averaged is not None and self.average_decay is not None:
-            for mean, t in zip(self.averaged.values(), self.live.values(), strict=True):
-                mean.lerp_(t, 1 - self.average_decay)
+            for mean, p in zip(self.averaged.values(), self.model.parameters(), strict=True):
+                mean.lerp_(p.detach(), 1 - self.average_decay)
         self.step += 1
         return means
 
@@ -245,7 +245,7 @@ class Trainer:
     def use_averaged(self) -> None:
         """Ends the training: the model takes the averaged weights, if they were kept."""
         for name, average in (self.averaged or {}).items():
-            self.live[name].copy_(average)
+            self.model.get_parameter(name).data.copy_(average)
 
     def tensors(self) -> dict[str, Tensor]:
         """What training holds besides the weights, by name: optimisers' memories, averaged weights."""
