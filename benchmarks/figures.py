@@ -61,10 +61,12 @@ def trained(
 
 
 def record(name: str, content: dict[str, Any]) -> None:
-    """Writes a result with what it depends on."""
+    """Writes a result with what it depends on; what was tried on the way is kept from the one before."""
     RESULTS.mkdir(exist_ok=True)
-    content = {"figure": name, **content, "versions": versions()}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    path = RESULTS / f"{name}.json"
+    tried = json.loads(path.read_text()).get("tried") if path.exists() else None
+    content = {"figure": name, **content, **({"tried": tried} if tried else {}), "versions": versions()}
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(content, indent=1))
 
 
@@ -161,7 +163,7 @@ def ring_system(name: str, seed: int, data: Data) -> System:
     settings: dict[str, Any] = {"network": "conv", "width": 128, "decay_steps": RING_STEPS}
     if name == "aae":
         # Each rate ten times the one before: the paper's ratio of game to reconstruction, and a discriminator
-        # that is faster than the codes. Without that the codes run before it, all in one place.
+        # that is faster than the codes. Without that they run before it, all in one place.
         settings |= {"prior": "ring", "lr": 2e-5, "adversarial_lr": 2e-4, "discriminator_lr": 2e-3}
         with Streams(seed).ambient("weights"):
             settings["discriminator"] = choose.discriminator((2,), "mlp", 512)
@@ -170,61 +172,72 @@ def ring_system(name: str, seed: int, data: Data) -> System:
     return trained(run, name, data, steps=RING_STEPS, seed=seed, options=options, latent=2, **settings)
 
 
+def ring_codes(system: System, x: torch.Tensor, seed: int) -> torch.Tensor:
+    """Draws from the aggregated posterior, one for each example."""
+    if system.name == "aae":
+        return system.encode(x)
+    with torch.inference_mode():
+        q: Any = system.model.get_submodule("encoder")(x)
+        return q.at(Streams(seed).draw("posterior", Normal((2,)), len(x), 0))
+
+
 def aae_ring() -> None:
     """AAE with the prior of ten Gaussians in the plane: aggregated posterior against prior, n = 2,000."""
     data = load_data("mnist")
     n, kernel = 2000, inverse_multiquadratic(1.0)
-    x = data.batch(data.test, torch.arange(n))["x"]
-    labels = None if data.test.y is None else data.test.y[:n]
+    # Rows 0 – 2,000 of the test split had been measured while networks were still being chosen.
+    measured = torch.arange(n, 2 * n)
+    x = data.batch(data.test, measured)["x"]
+    validation = data.batch(data.validation, torch.arange(n))["x"]
+    labels = None if data.test.y is None else data.test.y[measured]
     rows = []
-    seed = 0
-    # Group norm bounds the scale of the convolutional encoder's features. Fully connected, the AAE's codes
-    # ran away to ±1000 (MMD² 3.8 after 12,000 steps): reconstruction rewards scale, and far out D is flat.
-    plans: dict[str, tuple[int, dict[str, Any]]] = {
-        "aae": (
-            5_000,
-            {"prior": "ring", "network": "conv", "width": 128, "lr": 3e-4, "adversarial_lr": 1e-3},
-        ),
-        "vae": (12_000, {"network": "mlp", "width": 512}),
-    }
-    for name, (steps, settings) in plans.items():
-        run = f"ring-{name}-{seed}"
-        # The AAE's codes swing about the prior; the VAE's do not.
-        options = {"batch_size": 100} | ({"average": 0.995} if name == "aae" else {})
-        system = trained(run, name, data, steps=steps, seed=seed, options=options, latent=2, **settings)
-        codes = system.encode(x)
-        if name == "vae":  # the aggregated posterior is that of draws, not of means
-            q: Any = system.model.get_submodule("encoder")(x)
-            codes = q.at(Streams(seed).draw("posterior", Normal((2,)), n, 0)).detach()
-        source = system.model.noise()["prior" if name == "aae" else "z"]
+    for name in ("aae", "vae"):
+        null = None
+        for seed in range(3):
+            run = f"ring-{name}-{seed}"
+            system = ring_system(name, seed, data)
+            source = system.model.noise()["prior" if name == "aae" else "z"]
 
-        def prior(count: int, generator: torch.Generator, source: Source = source) -> torch.Tensor:
-            drawn = int(torch.randint(2**31, (), generator=generator))
-            return Streams(drawn).draw("prior", source, count, 0)
+            def prior(count: int, generator: torch.Generator, source: Source = source) -> torch.Tensor:
+                drawn = int(torch.randint(2**31, (), generator=generator))
+                return Streams(drawn).draw("prior", source, count, 0)
 
-        against = Streams(seed).draw("against", source, n, 0)
-        value = mmd(codes, against, kernel, seed=seed)
-        null = null_quantile(prior, n, kernel, times=60)
-        rows.append(
-            {
-                "model": name,
-                "seed": seed,
-                "prior": source.law,
-                "mmd2": value.value,
-                "interval": [value.low, value.high],
-                "null_95": null.value,
-                "ratio": value.value / null.value,
-                "kernel": kernel.name,
-                "settings": settings,
-                "steps": steps,
-                "cpu_minutes": cpu_seconds(run) / 60,
-            }
-        )
-        print(rows[-1], flush=True)
-        save(scatter(codes, labels, against), RESULTS / f"{run}.png")
+            null = null or null_quantile(prior, n, kernel)
+            against = Streams(seed).draw("against", source, n, 0)
+            codes = ring_codes(system, x, seed)
+            value = mmd(codes, against, kernel, seed=seed)
+            before = mmd(ring_codes(system, validation, seed), against, kernel, seed=seed, times=2)
+            rows.append(
+                {
+                    "model": name,
+                    "seed": seed,
+                    "prior": source.law,
+                    "mmd2": value.value,
+                    "interval": [value.low, value.high],
+                    "null_95": null.value,
+                    "ratio": value.value / null.value,
+                    "validation_mmd2": before.value,
+                    "kernel": kernel.name,
+                    "distortion": -system.score(x).mean().item() if name == "aae" else None,
+                    "settings": {
+                        key: each
+                        for key, each in system.settings.items()
+                        if not isinstance(each, torch.nn.Module)
+                    },
+                    "steps": RING_STEPS,
+                    "cpu_minutes": cpu_seconds(run) / 60,
+                }
+            )
+            print(rows[-1], flush=True)
+            save(scatter(codes, labels, against), RESULTS / f"{run}.png")
     record(
         "aae-ring",
-        {"target": "MMD² ≤ 3 × the 95 % quantile of prior against prior, and below the VAE's", "rows": rows},
+        {
+            "target": "MMD² ≤ 3 × the 95 % quantile of prior against prior, and below the VAE's",
+            "split": "rows 2,000 – 4,000 of the test split, measured once; rows 0 – 2,000 had been seen with "
+            "other settings (3.8, 0.066, 0.047) before these were chosen, and are not measured again",
+            "rows": rows,
+        },
     )
 
 
