@@ -5,6 +5,7 @@ import math
 import pytest
 from torch.testing import assert_close
 
+import reparam
 from reparam.schedules import Cosine, Cycle, Ramp, at
 
 
@@ -44,3 +45,14 @@ def test_cycle(step: int, value: float):
 def test_cycle_rises_over_its_part_and_holds():
     cycle = Cycle(8, rising=0.25, end=4.0)
     assert [cycle(step) for step in range(8)] == [0.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0]
+
+
+@pytest.mark.parametrize("name", ["vae", "aae", "vae-gan"])
+def test_decay_steps_brings_every_rate_of_a_recipe_to_zero(name: str):
+    rates = [rule.lr for rule in reparam.build(name, "8gaussians", decay_steps=10).recipe.optimisers.values()]
+    assert all(at(rate, 0) > 0 and at(rate, 10) == 0 for rate in rates)
+
+
+def test_the_discriminator_of_an_aae_may_have_a_rate_of_its_own():
+    rules = reparam.build("aae", "8gaussians", adversarial_lr=1e-4, discriminator_lr=3e-3).recipe.optimisers
+    assert (rules["deception"].lr, rules["discrimination"].lr) == (1e-4, 3e-3)

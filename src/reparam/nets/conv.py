@@ -17,10 +17,10 @@ Norm = Callable[[int], nn.Module]
 """A normalisation of so many channels."""
 
 
-def pyramid(height: int, width: int, smallest: int = 4) -> list[tuple[int, int]]:
-    """The sizes of the stages, largest first: each half the last, rounded up, until a side is `smallest`."""
+def pyramid(height: int, width: int) -> list[tuple[int, int]]:
+    """The sizes of the stages, largest first: each half the last, rounded up, down to a side of at most 4."""
     sizes = [(height, width)]
-    while min(sizes[-1]) > smallest:
+    while min(sizes[-1]) > 4:
         h, w = sizes[-1]
         sizes.append(((h + 1) // 2, (w + 1) // 2))
     return sizes
@@ -55,11 +55,10 @@ class ConvBody(nn.Module):
         norm: Norm | None = group_norm,
         slope: float = 0.0,
         raw: bool = False,
-        smallest: int = 4,
     ) -> None:
         super().__init__()
         channels, height, width = shape
-        sizes = pyramid(height, width, smallest)
+        sizes = pyramid(height, width)
         wide = [channels, *widths(base, len(sizes) - 1)]
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(wide)):
