@@ -74,6 +74,22 @@ def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return top.mean(-1) / bottom.mean(-1)
 
 
+def pooled(top: Array, bottom: Array, *, seed: int = 0, times: int = TIMES) -> tuple[float, float]:
+    """The 95 % interval of Σ top / Σ bottom over examples (n,) that own a part of both sums.
+
+    For figures per word or per link: words of one sentence are dependent, so sentences are resampled.
+    """
+    both = torch.stack([vector(top), vector(bottom)], 1).numpy()
+    rng = np.random.default_rng(seed)
+    rows = max(1, 2_000_000 // len(both))
+    sums = [
+        both[rng.integers(len(both), size=(min(rows, times - start), len(both)))].sum(1)
+        for start in range(0, times, rows)
+    ]
+    drawn = np.concatenate(sums)
+    return percentiles(drawn[:, 0] / drawn[:, 1])
+
+
 def weights(n: int, *, seed: int, times: int = TIMES) -> Tensor:
     """How often each of n examples appears in each resample: (times, n) float64, every row sums to n."""
     rng = np.random.default_rng(seed)

@@ -11,6 +11,11 @@ from reparam.metrics.measure import Better, Measure
 
 WINDOW, SIGMA = 11, 1.5  # the window of Wang et al., section III-C
 
+SSIM = (
+    f"Mean SSIM, Gaussian window {WINDOW} × {WINDOW}, σ {SIGMA}, K 0.01 and 0.03, range 1, mean over "
+    "channels and whole windows"
+)
+
 
 def _pair(x: Array, y: Array) -> tuple[Tensor, Tensor]:
     a, b = images(x, "images").double(), images(y, "reconstructions").double()
@@ -38,8 +43,10 @@ def psnr(x: Array, y: Array) -> Tensor:
 def ssim(x: Array, y: Array) -> Tensor:
     """Structural similarity, Gaussian window 11 × 11, σ 1.5, mean over channels and whole windows: → (n,).
 
-    Wang et al., eq. 13, with K₁ = 0.01, K₂ = 0.03, L = 1. Raises ReparamError on images smaller than the
-    window.
+    Wang et al., eq. 13, with K₁ = 0.01, K₂ = 0.03, range L = 1, variances over the window's weights (n, not
+    n − 1). Each channel by itself, no grey conversion; windows that would cross the edge do not count, and
+    images are taken at their own size (the authors' code shrinks large ones first). Raises ReparamError on
+    images smaller than the window.
     """
     a, b = _pair(x, y)
     if min(a.shape[2:]) < WINDOW:
@@ -75,7 +82,7 @@ def reconstruction(x: Array, y: Array, *, seed: int = 0) -> dict[str, Measure]:
         "psnr": (psnr(x, y), "dB", "higher", "Mean PSNR per image, peak 1, capped at 100 dB"),
     }
     if min(x.shape[2:]) >= WINDOW:
-        per_example["ssim"] = (ssim(x, y), "1", "higher", "Mean SSIM, Gaussian window 11 × 11, σ 1.5")
+        per_example["ssim"] = (ssim(x, y), "1", "higher", SSIM)
     return {
         name: Measure(
             values.mean().item(),
