@@ -750,6 +750,16 @@ def test_ssim_against_scikit_image(pictures: tuple[Tensor, Tensor]) -> None:
     assert_close(ssim(x, y), torch.tensor(expected).double())
 
 
+def test_ssim_is_scikit_images_number() -> None:
+    # structural_similarity of scikit-image 0.26.0 with gaussian_weights, sigma=1.5, data_range=1,
+    # use_sample_covariance=False, channel_axis=0; its defaults (a flat window of 7, n − 1) give 0.9621.
+    i, j = np.mgrid[:20, :24]
+    x = np.stack([0.5 + 0.25 * np.sin(0.7 * i + c) + 0.25 * np.cos(0.4 * j * (c + 1)) for c in range(3)])
+    y = np.clip(0.8 * x + 0.1 + 0.05 * np.sin(3.1 * i * j % 7), 0, 1)
+    assert_close(ssim(x[None], y[None]).item(), 0.9568209527714319, atol=1e-12, rtol=0)
+    assert_close(ssim(x[None, :1], y[None, :1]).item(), 0.9504833659581596, atol=1e-12, rtol=0)
+
+
 def test_ssim_by_hand_on_one_window() -> None:
     x, y = rand(1, 1, 11, 11), rand(1, 1, 11, 11, seed=1)
     r = np.arange(11) - 5

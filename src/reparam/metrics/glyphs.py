@@ -32,7 +32,7 @@ def read(glyphs: Array, *, ink: str = "bright") -> list[str]:
     """What the reader sees in each glyph (n, 1 or 3, h, w) in [0, 1]: n strings, "" where it sees nothing.
 
     `ink` is "bright" (1 on 0, as `hanzi`) or "dark"; the reader is shown dark ink on a light page with a
-    margin. Takes about 30 ms a glyph; its weights are inside the package. Raises ReparamError on other images,
+    margin. About 30 ms a glyph; its weights are inside the package. Raises ReparamError on other images,
     or if rapidocr-onnxruntime is missing.
     """
     x = images(glyphs, "glyphs").float()

@@ -132,7 +132,7 @@ def top(scores: Array | Iterable[Array], held_out: Items, seen: Items, *, k: int
 
 
 def per_user(found: np.ndarray, counts: np.ndarray, k: int) -> dict[str, np.ndarray]:
-    """NDCG@k, Recall@k and average precision@k, (users,) each, of hits (users, k and more), n_u ≥ 1 of `counts`.
+    """NDCG, Recall and average precision at k, (users,) each, of hits (users, ≥ k) and n_u ≥ 1 = `counts`.
 
     All three divide by what a perfect list of k reaches, so each is 1 for one: the ideal DCG ends at place
     min(k, n_u), and Recall and average precision divide by min(k, n_u).

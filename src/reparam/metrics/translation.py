@@ -28,8 +28,8 @@ def _streams(hypotheses: Sequence[str], references: Sequence[str | Sequence[str]
         raise ReparamError("translation: a string was given, expected a list of sentences.")
     if not hypotheses or len(hypotheses) != len(references):
         raise ReparamError(
-            f"translation: {len(hypotheses)} hypotheses and references of {len(references)} sentences; expected as "
-            "many, at least 1: references[i] is the reference, or the list of them, of hypotheses[i]."
+            f"translation: {len(hypotheses)} hypotheses and references of {len(references)} sentences; give "
+            "as many, at least 1: references[i] is the reference, or the list of them, of hypotheses[i]."
         )
     each = [[r] if isinstance(r, str) else list(r) for r in references]
     empty = next((i for i, refs in enumerate(each) if not refs), None)
@@ -50,8 +50,10 @@ def _scored(
         return float(metric._compute_score_from_stats(summed.astype(int).tolist()).score)
 
     drawn = np.array([score(s) for s in weights(len(counts), seed=seed).numpy() @ counts])
-    how = f"{name} by sacrebleu of {len(counts)} sentences, signature {metric.get_signature()}; "
+    how = (
+        f"{name} by sacrebleu of {len(counts)} sentences, signature {metric.get_signature()}; "
         f"{resampled(seed)}."
+    )
     return Measure(score(counts.sum(0)), *percentiles(drawn), len(counts), "0 to 100", "higher", how)
 
 
