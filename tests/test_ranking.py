@@ -12,6 +12,7 @@ import scipy.sparse
 import torch
 from torch.testing import assert_close
 
+from reparam.data.named import shared_file
 from reparam.errors import ReparamError
 from reparam.metrics.ranking import per_user, ranking, top
 from reparam.metrics.ranking_check import check, ours
@@ -154,6 +155,30 @@ def test_broken_recommenders_rank_below_the_good_one() -> None:
     popular = ranking(np.tile(np.arange(40.0), (400, 1)), held, [[]] * 400, ks=[10])["coverage@10"]
     assert popular.value == popular.high == 10 / 40
     assert popular.high < (good["coverage@10"].low or 0)
+
+
+def test_popular_films_are_found_before_others() -> None:
+    try:
+        path = shared_file("movielens100k.npz")
+    except ReparamError:
+        pytest.skip("movielens100k.npz is not in REPARAM_DATA or shared/data")
+    with np.load(path, allow_pickle=False) as found:
+        user, item = (np.unique(found[key], return_inverse=True)[1] for key in ("user", "item"))
+    rng = np.random.default_rng(0)
+    kept = rng.random(len(user)) < 0.8
+
+    def of(rows: np.ndarray) -> scipy.sparse.csr_matrix:
+        return scipy.sparse.csr_matrix((np.ones(rows.sum()), (user[rows], item[rows])), (943, 1682))
+
+    seen, held = of(kept), of(~kept)
+    popular = np.tile(np.bincount(item[kept], minlength=1682), (943, 1))
+    good = ranking(popular, held, seen, ks=[20])
+    chance = ranking(rng.random((943, 1682)), held, seen, ks=[20])
+    for key in ("ndcg@20", "recall@20", "map@20"):
+        assert (good[key].low or 0) > 3 * (chance[key].high or 1)
+    # Popular films are those already seen: what the mask is for.
+    unmasked = ranking(popular, held, [[]] * 943, ks=[20])
+    assert (unmasked["ndcg@20"].high or 1) < (good["ndcg@20"].low or 0)
 
 
 # The check, and evaluations that are wrong as others were
