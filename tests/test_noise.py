@@ -202,6 +202,7 @@ LAWS: list[Source] = [
     Dirac((2,)),
     GaussianRing(),
     SwissRoll(),
+    SharedUniform((3,)),
 ]
 
 
@@ -214,10 +215,8 @@ def test_every_law_is_tested_here():
 @pytest.mark.parametrize("source", LAWS, ids=lambda law: law.law)
 def test_shape_type_and_law(source: Source, where: str):
     one = Streams(0, "cpu", where).draw("a", source, 6, 1)
-    if isinstance(source, Permutation):
-        assert one.shape == (source.size,)
-    else:
-        assert one.shape == (6, *source.shape)
+    each = (source.size,) if isinstance(source, Permutation) else source.shape
+    assert one.shape == (each if source.shared else (6, *each))
     integer = isinstance(source, (Categorical, Permutation))
     assert one.dtype == (torch.int64 if integer else torch.float32)
     assert source.law
