@@ -23,6 +23,13 @@ def gather(x: Tensor) -> Tensor:
     return x if processes() == 1 else _Gather.apply(x)  # pyright: ignore[reportReturnType]
 
 
+def reversed_rows(x: Tensor) -> Tensor:
+    """This process's rows of the joint batch in reverse order: every example beside another, (n, …)."""
+    if processes() == 1:
+        return x.flip(0)
+    return gather(x).flip(0).chunk(processes())[dist.get_rank()]
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

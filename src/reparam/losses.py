@@ -79,3 +79,30 @@ def straight_through(value: Tensor, carrier: Tensor) -> Tensor:
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """‖x − y‖², summed over all but the batch: (n,)."""
     return total((x - y).square())
+
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def inverse_multiquadratic(x: Tensor, y: Tensor, c: float) -> Tensor:
+    """Σ over scales s of s·c / (s·c + ‖x − y‖²): (n, d), (m, d) → (n, m); at x = y the number of scales.
+
+    Several scales, because no single width sees both far and near codes: Tolstikhin et al. 2018's code.
+    """
+    squared = (x[:, None] - y).square().sum(2)
+    return torch.stack([s * c / (s * c + squared) for s in SCALES]).sum(0)
+
+
+def mmd(
+    x: Tensor, y: Tensor, kernel: Callable[[Tensor, Tensor], Tensor], joint_x: Tensor, joint_y: Tensor
+) -> Tensor:
+    """Each example's part of the unbiased MMD² of two samples; the mean of the parts is the estimate, (n,).
+
+    x and y (n, d) are this process's rows of joint_x and joint_y (m, d), the samples of all. The kernel must
+    be constant on the diagonal. Gretton et al. 2012, eq. 3; like any unbiased estimate of a square it can be
+    negative.
+    """
+    m = len(joint_x)
+    same = kernel(x[:1], x[:1])[0, 0].detach()
+    within = (kernel(x, joint_x).sum(1) + kernel(y, joint_y).sum(1) - 2 * same) / (m - 1)
+    return within - (kernel(x, joint_y).sum(1) + kernel(y, joint_x).sum(1)) / m

@@ -52,6 +52,13 @@ def generator(
             return ResidualGenerator(latent, shape, max(width // 8, 8), norm)
 
 
+def decoder(
+    latent: int, shape: Shape, network: Network, width: int, *, bounded: bool, norm: Norm = group_norm
+) -> nn.Sequential:
+    """A network (n, latent) → (n, *shape) without noise, in [0, 1] where the data are bounded."""
+    return nn.Sequential(generator(latent, shape, network, width, norm=norm), heads.Image(bounded))
+
+
 def encoder(
     shape: Shape, latent: int, network: Network, width: int, *, stochastic: bool = True
 ) -> nn.Sequential:

@@ -69,6 +69,24 @@ class Code(nn.Module):
         return Delta(exact(self.linear(features)))
 
 
+class Given(nn.Module):
+    """Features that are a deterministic code already: (n, latent)."""
+
+    def forward(self, features: Tensor) -> Delta:
+        return Delta(exact(features))
+
+
+class CubeCode(nn.Module):
+    """(n, features) → a deterministic code in (−1, 1)^latent."""
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, latent)
+
+    def forward(self, features: Tensor) -> Delta:
+        return Delta(torch.tanh(exact(self.linear(features))))
+
+
 # Decoders' heads: the noise of p(x|z)
 
 
@@ -147,6 +165,17 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return exact(self.logit(self.body(x))).squeeze(1)
+
+
+class Averaged(nn.Module):
+    """The mean of a body's features, for one number each: (n, …) → (n,)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return exact(self.body(x)).flatten(1).mean(1)
 
 
 class Judge(nn.Module):

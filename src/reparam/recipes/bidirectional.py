@@ -1,0 +1,70 @@
+"""GANs of (data, code) pairs: ALI and BiGAN."""
+
+from torch import nn
+
+from reparam.models.ali import ALI
+from reparam.models.bigan import BiGAN
+from reparam.nets import choose, heads, joint
+from reparam.nets.choose import Network
+from reparam.optimisers import Adam
+from reparam.registry import DataFacts, Recipe
+
+
+def ali(
+    data: DataFacts,
+    *,
+    latent: int = 64,
+    network: Network = "auto",
+    width: int = 256,
+    lr: float = 2e-4,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+) -> Recipe:
+    """Adam with β₁ = 0.5, as the paper; its rate of 1e-4 is for hundreds of epochs.
+
+    The discriminator has neither batch norm, so that a pair is judged by itself, nor the paper's dropout.
+    """
+    if discriminator is None:
+        body = choose.body(data.shape, network, width, norm=None, slope=0.2)
+        discriminator = joint.JointDiscriminator(body, body.features, latent, width)  # pyright: ignore[reportArgumentType]
+    model = ALI(
+        encoder or choose.encoder(data.shape, latent, network, width),
+        decoder or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real"),
+        discriminator,
+        latent,
+    )
+    return Recipe(model, {"default": Adam(lr, betas=(0.5, 0.999))}, batch_size=100, average=0.999)
+
+
+def bigan(
+    data: DataFacts,
+    *,
+    latent: int = 50,
+    network: Network = "auto",
+    width: int = 256,
+    lr: float = 2e-4,
+    encoder: nn.Module | None = None,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+) -> Recipe:
+    """The paper's setting for MNIST: 50 uniform codes, Adam at 2e-4 with β₁ = 0.5 and its weight decay.
+
+    `--set network=mlp width=1024` is its permutation-invariant network.
+    """
+    if encoder is None:
+        body = choose.body(data.shape, network, width)
+        encoder = nn.Sequential(body, heads.CubeCode(body.features, latent))  # pyright: ignore[reportArgumentType]
+    if discriminator is None:
+        if choose.resolve(data.shape, network) == "mlp":
+            discriminator = joint.injected_mlp(data.shape, latent, width)
+        else:
+            discriminator = joint.injected_conv(data.shape, latent, max(width // 8, 8))
+    model = BiGAN(
+        encoder,
+        generator or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real"),
+        discriminator,
+        latent,
+    )
+    adam = Adam(lr, betas=(0.5, 0.999), weight_decay=2.5e-5)
+    return Recipe(model, {"default": adam}, batch_size=128, average=0.999)
