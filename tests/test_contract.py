@@ -658,9 +658,25 @@ LEARNING = {
     "vqvae": (BARS, {"size": 32, "dim": 8, "width": 32, "halvings": 2, "lr": 3e-3}, 100),
     "vqvae-ema": (BARS, {"size": 32, "dim": 8, "width": 32, "halvings": 2, "lr": 3e-3}, 200),
     "vq-prior": (BARS, {"width": 32, "layers": 3, "lr": 3e-3}, 150),
+    "wae-mmd": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "penalty": 10.0}, 200),
+    "wae-gan": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "adversarial_lr": 2e-3, "penalty": 1.0}, 200),
+    "ali": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
+    "bigan": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 800),
+    "intro-vae": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "margin": 4.0, "fidelity": 3.0}, 450),
+    "soft-intro-vae": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "repulsion": 1.0}, 400),
+    "acai": (BARS, {"latent": 8, "width": 32}, 75),
 }
-BY_RECONSTRUCTION = ("autoencoder", "denoising-autoencoder", "faces", "sigma-vae", "ppca", "linear-vae")
-BY_RECONSTRUCTION += ("vqvae", "vqvae-ema")
+BY_RECONSTRUCTION = (
+    "acai",
+    "autoencoder",
+    "denoising-autoencoder",
+    "faces",
+    "linear-vae",
+    "ppca",
+    "sigma-vae",
+    "vqvae",
+    "vqvae-ema",
+)
 
 
 def test_every_recipe_is_asked_to_learn():
