@@ -10,6 +10,7 @@ import numpy as np
 
 from reparam.data import dsprites, toys
 from reparam.data.dataset import Kind
+from reparam.data.lines import lines
 from reparam.data.raw import Part, Raw
 from reparam.errors import ReparamError
 
@@ -127,6 +128,11 @@ ENTRIES = (
         "dsprites", "image", (1, 64, 64), (24_000, 3_000, 3_000), 3, "none needed", "drawn from its formula",
         True, f"sprites, every factor known, after Matthey et al. 2017; also: {', '.join(dsprites.SIZES)}",
         dsprites.dsprites,
+    ),
+    Entry(
+        "lines", "image", (1, 32, 32), (10_000, 1_000, 1_000), 10, "none needed", "drawn from its formula",
+        True, lines.__doc__ or "",
+        lines,
     ),
     _toy("25gaussians", 25, toys.gaussians25),
     _toy("8gaussians", 8, toys.gaussians8),
