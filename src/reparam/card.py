@@ -29,6 +29,11 @@ from reparam.schedules import Weight
 ROWS = 2  # examples in the trial batch
 UNDOCUMENTED = "(its loss gives no formula)"
 DATA_NOISE = {  # law, where it enters, and what stands for it at evaluation
+    "partner": ("training batches: which example of the second domain", "not drawn: rows keep their order"),
+    "flip_other": (
+        "training batches: the second domain's picture is mirrored where it is 1",
+        "not drawn: nothing is mirrored",
+    ),
     "flip": ("training batches: x is mirrored where it is 1", "not drawn: nothing is mirrored"),
     "binarise": (
         "training batches: x = 1 where the draw lies below the grey level",
@@ -127,6 +132,7 @@ def _trial(
     given: dict[str, Tensor] = {
         "x": torch.zeros(ROWS, *shape, dtype=like.dtype),
         "y": torch.zeros(ROWS, dtype=torch.int64),
+        "other": torch.zeros(ROWS, *shape, dtype=like.dtype),
         **batch,
     }
     sources, streams = model.noise(), Streams(0)

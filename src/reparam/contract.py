@@ -31,7 +31,8 @@ from reparam.system import System
 from reparam.trainer import Trainer
 
 BANNERS = ("# Structure and training flow", "# Loss", "# Randomness")
-RESERVED = ("order", "weights", "flip", "binarise")  # sources that runs and data have already
+# Sources that runs and data have already.
+RESERVED = ("order", "weights", "flip", "flip_other", "partner", "binarise")
 ABILITIES = ("sample", "score", "log_weights", "encode")
 ROWS = 8  # of a system's own data, where no batch is given
 STEP = 1000  # at which schedules are read: at step 0 a ramp is 0 and would hide its term

@@ -23,11 +23,14 @@ def gather(x: Tensor) -> Tensor:
     return x if processes() == 1 else _Gather.apply(x)  # pyright: ignore[reportReturnType]
 
 
+def mine(joint: Tensor) -> Tensor:
+    """This process's rows of the joint batch: (processes · n, …) → (n, …)."""
+    return joint if processes() == 1 else joint.chunk(processes())[dist.get_rank()]
+
+
 def reversed_rows(x: Tensor) -> Tensor:
     """This process's rows of the joint batch in reverse order: every example beside another, (n, …)."""
-    if processes() == 1:
-        return x.flip(0)
-    return gather(x).flip(0).chunk(processes())[dist.get_rank()]
+    return mine(gather(x).flip(0))
 
 
 class _Gather(torch.autograd.Function):

@@ -43,6 +43,10 @@ def _above_minus_one(logit: Tensor) -> Tensor:
     return F.relu(1 + logit)
 
 
+def _from_one(logit: Tensor) -> Tensor:
+    return (logit - 1).square()
+
+
 MINIMAX = Adversarial("minimax", _softplus_of_minus, F.softplus, _minus_softplus)
 """Goodfellow et al. 2014, eq. 1: the generator raises the discriminator's loss."""
 
@@ -54,6 +58,9 @@ HINGE = Adversarial("hinge", _below_one, _above_minus_one, torch.neg)
 
 WASSERSTEIN = Adversarial("wasserstein", torch.neg, torch.Tensor.clone, torch.neg)
 """Arjovsky et al. 2017 (arXiv:1701.07875): the critic's difference in means."""
+
+LEAST_SQUARES = Adversarial("least-squares", _from_one, torch.square, _from_one)
+"""Mao et al. 2017 (arXiv:1611.04076), with labels 1 and 0, and without their factor of one half."""
 
 GAMES = {game.name: game for game in (NON_SATURATING, HINGE, MINIMAX)}
 
@@ -79,6 +86,16 @@ def straight_through(value: Tensor, carrier: Tensor) -> Tensor:
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
     """‖x − y‖², summed over all but the batch: (n,)."""
     return total((x - y).square())
+
+
+def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
+    """|x − y|, averaged over all but the batch: (n,)."""
+    return (x - y).abs().flatten(1).mean(1)
+
+
+def per_example(x: Tensor) -> Tensor:
+    """Mean over all but the batch, such as over the patches that a discriminator judges: (n, …) → (n,)."""
+    return x.flatten(1).mean(1) if x.dim() > 1 else x
 
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -26,6 +26,16 @@ class DataFacts:
     levels: Literal["binary", "grey", "real"]
     classes: tuple[str, ...] | None
     examples: int
+    domains: tuple[str, str] | None = None
+
+    def require_domains(self, who: str) -> tuple[str, str]:
+        """The names of the two domains, or a ReparamError that says `who` needs them."""
+        if self.domains is None:
+            raise ReparamError(
+                f"{who} translates between two domains, and {self.name} is one: name the other with --to "
+                "(in Python, load(…, to=…))."
+            )
+        return self.domains
 
 
 @dataclass(frozen=True)

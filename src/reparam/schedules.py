@@ -29,6 +29,17 @@ class Ramp:
 
 
 @dataclass(frozen=True)
+class Fall:
+    """`start` for the first half of `steps`, then linear to 0, constant after."""
+
+    steps: int
+    start: float
+
+    def __call__(self, step: int) -> float:
+        return self.start * min(max(2 * (1 - step / self.steps), 0.0), 1.0)
+
+
+@dataclass(frozen=True)
 class Cosine:
     """Half a cosine from `start` to `end` over `steps`, constant after."""
 

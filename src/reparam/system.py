@@ -23,7 +23,9 @@ CHUNK = 500  # examples at once, where nothing else says how many
 
 def facts(data: Data) -> DataFacts:
     """What a recipe may know of the data."""
-    return DataFacts(data.name, data.kind, data.shape, data.levels, data.classes, len(data.train.x))
+    return DataFacts(
+        data.name, data.kind, data.shape, data.levels, data.classes, len(data.train.x), data.domains
+    )
 
 
 @dataclass
@@ -256,7 +258,7 @@ def _rebuilt(about: Mapping[str, Any], where: str, networks: Mapping[str, Any]) 
     try:
         facts_ = about["data"] | {
             "shape": tuple(about["data"]["shape"]),
-            "classes": tuple(about["data"]["classes"]) if about["data"]["classes"] else None,
+            **{key: tuple(v) if (v := about["data"].get(key)) else None for key in ("classes", "domains")},
         }
         missing = set(about["networks_given"]) - set(networks)
         name, settings, spec = about["name"], about["settings"], about["data_spec"]

@@ -10,9 +10,9 @@ from reparam.commands.options import (
     DataName,
     Flag,
     Model,
+    OtherData,
     Settings,
     as_json,
-    data_options,
     pairs,
 )
 from reparam.errors import ReparamError
@@ -52,6 +52,7 @@ def card(
     data: DataName = "digits",
     binarise: Binarise = "none",
     size: Count = None,
+    to: OtherData = None,
     settings: Settings = (),
     json: Flag = False,
 ) -> None:
@@ -62,6 +63,7 @@ def card(
         data: what it is shown for: a dataset's name, a folder of pictures or a file.
         binarise: make pictures black and white.
         size: crop and resize pictures to N × N pixels.
+        to: a second dataset: the domain that pictures are translated to.
         settings: of the recipe, such as latent=16.
         json: print JSON, as it stands in a comparison's report.
     """
@@ -81,7 +83,7 @@ def card(
         given = registry.validated(model, pairs(settings, "set"))
         from reparam.data import load
 
-        loaded = load(data, **data_options(binarise, size, False, False))
+        loaded = load(data, binarise=binarise, size=size, to=to)
         system = build(model, loaded, **given)
     made = card_of(system.model, system.data.shape, data_noise=loaded.noise(), examples=len(loaded.train.x))
     if json:
@@ -144,8 +146,8 @@ def _examples() -> "list[DataFacts]":
     from reparam.registry import DataFacts
 
     return [
-        DataFacts("images", "image", (1, 28, 28), "grey", None, 1000),
-        DataFacts("vectors", "vector", (2,), "real", None, 1000),
+        DataFacts("images", "image", (1, 28, 28), "grey", ("a", "b"), 1000, ("images", "others")),
+        DataFacts("vectors", "vector", (2,), "real", ("a", "b"), 1000, ("vectors", "others")),
     ]
 
 

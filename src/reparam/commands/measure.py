@@ -13,6 +13,7 @@ from reparam.commands.options import (
     ExtractorName,
     Flag,
     HeldOut,
+    OtherData,
     Run,
     Seed,
     Settings,
@@ -89,6 +90,8 @@ def compare(
     split: HeldOut = "test",
     n: Annotated[int, tyro.conf.arg(metavar="N")] = 1000,
     extractor: ExtractorName = None,
+    to: OtherData = None,
+    disjoint: Flag = False,
     device: str = "auto",
 ) -> None:
     """Train models on the same data with the same budget, measure them, and write a page that compares them.
@@ -108,6 +111,8 @@ def compare(
         split: what to measure on: test, or validation while you still choose.
         n: examples of the split, and as many samples of each model.
         extractor: the features that samples are compared on, as in `reparam evaluate`.
+        to: a second dataset: the domain that pictures are translated to.
+        disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
         device: auto, cpu, cuda, cuda:1.
     """
     positive(n=n)
@@ -134,7 +139,7 @@ def compare(
             n=n,
             extractor=extractor,
             device=device,
-            data_options=data_options(binarise, size, mirror, skip_bad),
+            data_options=data_options(binarise, size, mirror, skip_bad, to, disjoint),
             progress=progress,
         )
     _show(found)

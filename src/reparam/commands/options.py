@@ -26,6 +26,7 @@ Pinned = Annotated[Words, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="SOUR
 Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
 Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
 DataName = Annotated[str, tyro.conf.arg(metavar="NAME|PATH")]
+OtherData = Annotated[str | None, tyro.conf.arg(metavar="NAME|PATH")]
 Budget = Annotated[str | None, tyro.conf.arg(metavar="60s|5m|1h")]
 Count = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Real = Annotated[float | None, tyro.conf.arg(metavar="X")]
@@ -97,9 +98,18 @@ def control(seed: Words, freeze: Words = (), pin: Words = ()) -> "Control":
     )
 
 
-def data_options(binarise: str, size: int | None, mirror: bool, skip_bad: bool) -> dict[str, Any]:
+def data_options(
+    binarise: str, size: int | None, mirror: bool, skip_bad: bool, to: str | None, disjoint: bool
+) -> dict[str, Any]:
     """What `reparam.data.load` is told besides the data."""
-    return {"binarise": binarise, "size": size, "mirror": mirror, "skip_bad": skip_bad}
+    return {
+        "binarise": binarise,
+        "size": size,
+        "mirror": mirror,
+        "skip_bad": skip_bad,
+        "to": to,
+        "disjoint": disjoint,
+    }
 
 
 def place(device: str) -> str:

@@ -16,6 +16,7 @@ from reparam.commands.options import (
     Flag,
     Frozen,
     Model,
+    OtherData,
     Pinned,
     Precision,
     Real,
@@ -47,6 +48,8 @@ def train(
     size: Count = None,
     mirror: Flag = False,
     skip_bad: Flag = False,
+    to: OtherData = None,
+    disjoint: Flag = False,
     device: str = "auto",
     precision: Precision = "float32",
     average: Real = None,
@@ -74,6 +77,8 @@ def train(
         size: crop and resize pictures to N × N pixels.
         mirror: mirror half of the training pictures.
         skip_bad: go on without pictures that cannot be read.
+        to: a second dataset: the domain that pictures are translated to.
+        disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
         device: auto, cpu, cuda, cuda:1.
         precision: of the arithmetic; bf16 keeps the weights in float32.
         average: keep averaged weights too, with this decay, such as 0.999; samples are made with them.
@@ -100,7 +105,7 @@ def train(
     from reparam.system import build
 
     registry.validated(model, given)
-    loaded = load(data, **data_options(binarise, size, mirror, skip_bad))
+    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, to, disjoint))
     system = build(model, loaded, seed=randomness, **given)
     with _told(out), bar(out) as progress:
         runs.train(

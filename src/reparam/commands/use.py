@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from reparam.commands.options import (
-    DataName,
     File,
     Frozen,
+    OtherData,
     Pinned,
     Run,
     Seeds,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 SplitName = Literal["train", "validation", "test", "all"]
 Number = Annotated[int, tyro.conf.arg(metavar="N")]
-OtherData = Annotated[DataName | None, tyro.conf.arg(metavar="NAME|PATH")]
 
 
 def sample(

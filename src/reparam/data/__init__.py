@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from reparam.data import arrays, hub, named, pictures, tables
+from reparam.data import arrays, domains, hub, named, pictures, tables
 from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
 from reparam.data.named import Entry
 from reparam.data.prepare import prepare
@@ -40,6 +40,8 @@ def load(
     mirror: bool = False,
     skip_bad: bool = False,
     standardise: bool = True,
+    to: str | None = None,
+    disjoint: bool = False,
     seed: int = 0,
 ) -> Data:
     """Load a dataset.
@@ -53,6 +55,8 @@ def load(
         mirror: declare the noise `flip`, which mirrors half of the training images.
         skip_bad: go on without unreadable picture files, with a warning that names them.
         standardise: vectors that are not binary, by the train split's mean and standard deviation.
+        to: a second dataset, read in the same way: the domain that x is translated to.
+        disjoint: row i of both shows the same thing; train on the even rows of one and the odd of the other.
         seed: of the 80/10/10 split of data that come unsplit; not the seed of a run.
     """
     options: dict[str, Any] = {
@@ -61,6 +65,8 @@ def load(
         "mirror": mirror,
         "skip_bad": skip_bad,
         "standardise": standardise,
+        "to": to,
+        "disjoint": disjoint,
         "seed": seed,
     }
     if isinstance(spec, Data) or (isinstance(spec, dict) and "spec" in spec):
@@ -77,8 +83,15 @@ def load(
         raise ReparamError(f"size={size}: it is the side of the pictures in pixels, at least 1.")
     if seed < 0:
         raise ReparamError(f"seed={seed}: it must not be negative.")
+    if disjoint and to is None:
+        raise ReparamError("disjoint rows are those of two domains: name the second one (--to).")
     raw, address = _read(spec, size, skip_bad)
-    return prepare(raw, {"spec": address, **options})
+    if to is None:
+        return prepare(raw, {"spec": address, **options})
+    alone = options | {"to": None, "disjoint": False}
+    other, place = _read(to, size, skip_bad)
+    both = (prepare(raw, {"spec": address, **alone}), prepare(other, {"spec": place, **alone}))
+    return domains.pair(*both, {"spec": address, **options, "to": place}, disjoint=disjoint)
 
 
 def available() -> tuple[Entry, ...]:

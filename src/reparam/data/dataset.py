@@ -16,10 +16,14 @@ Binarise = Literal["none", "static", "dynamic", "threshold"]
 
 
 class Split(NamedTuple):
-    """x: (n, c, h, w) uint8 for images, (n, d) float32 for vectors; y: (n,) int64 class indices, or None."""
+    """x: (n, c, h, w) uint8 for images, (n, d) float32 for vectors; y: (n,) int64 class indices, or None.
+
+    other: (m, …) like x, the examples of a second domain, in no order that has to do with x's.
+    """
 
     x: Tensor
     y: Tensor | None
+    other: Tensor | None = None
 
     @property
     def n(self) -> int:
@@ -34,7 +38,8 @@ class Data:
     `levels` says what a batch holds: exactly 0 and 1 (binary), [0, 1] (grey) or any number (real).
     `spec` is JSON and rebuilds the same data by `load(spec)`; `fingerprint` is a hash of the contents.
     `attributes` maps a name to {split name: (n,) int64}. `scale` is the (mean, std), each (d,) float32,
-    by which vectors were standardised, or None.
+    by which vectors were standardised, or None. `domains` names the domains of x and of other, if there
+    are two.
     """
 
     name: str
@@ -51,12 +56,17 @@ class Data:
     source: str
     attributes: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     scale: tuple[Tensor, Tensor] | None = None
+    domains: tuple[str, str] | None = None
 
     def noise(self) -> dict[str, Source]:
         """The randomness a training batch asks for: one draw per example of each source."""
         sources: dict[str, Source] = {}
         if self.spec.get("mirror"):
             sources["flip"] = Bernoulli((), 0.5)
+        if self.domains:
+            sources["partner"] = Uniform()
+            if self.spec.get("mirror"):
+                sources["flip_other"] = Bernoulli((), 0.5)
         if self.spec.get("binarise") == "dynamic":
             sources["binarise"] = Uniform(self.shape)
         return sources
@@ -65,6 +75,7 @@ class Data:
         """{"x": (m, *shape) float32, and "y": (m,) int64 where there are labels} for `rows`, (m,) int64.
 
         A pure function of its arguments. `flip` (m,) mirrors where it is 1; without it nothing is mirrored.
+        `partner` (m,), uniform on [0, 1), picks rows of the second domain for the field "other" (m, *shape).
         `binarise` (m, *shape), uniform on [0, 1), gives x = 1 where it lies below the grey level. That
         leaves 0 and 1 as they are, so it may be passed with a split that is already binary, or left out.
         """
@@ -77,12 +88,7 @@ class Data:
                     f"noise {name!r} has shape {tuple(draw.shape)}; a batch of {len(rows)} needs {wanted}."
                 )
         rows = rows.to(split.x.device)
-        x = split.x.index_select(0, rows)
-        if x.dtype == torch.uint8:
-            x = x.to(torch.float32).div_(255)
-        if "flip" in noise:
-            flip = noise["flip"].to(x.device).view(-1, 1, 1, 1) > 0.5
-            x = torch.where(flip, x.flip(-1), x)
+        x = _mirrored(_real(split.x.index_select(0, rows)), noise.get("flip"))
         if "binarise" in noise:
             x = (noise["binarise"].to(x.device) < x).to(torch.float32)
         elif "binarise" in sources and bool(((x > 0) & (x < 1)).any()):
@@ -90,13 +96,18 @@ class Data:
                 f"{self.name} is binarised dynamically and this split is grey: pass the noise `binarise` "
                 f"of shape {(len(rows), *self.shape)} (Data.noise() declares it)."
             )
-        return {"x": x} if split.y is None else {"x": x, "y": split.y.index_select(0, rows)}
+        batch = {"x": x} if split.y is None else {"x": x, "y": split.y.index_select(0, rows)}
+        if "partner" in noise and split.other is not None:
+            # The product can round up to the number of rows.
+            picked = (noise["partner"].to(x.device) * len(split.other)).long().clamp_max(len(split.other) - 1)
+            batch["other"] = _mirrored(_real(split.other.index_select(0, picked)), noise.get("flip_other"))
+        return batch
 
     def to(self, device: torch.device | str) -> "Data":
         """The same data on another device."""
 
         def move(split: Split) -> Split:
-            return Split(split.x.to(device), None if split.y is None else split.y.to(device))
+            return Split(*(None if t is None else t.to(device) for t in split))  # pyright: ignore[reportArgumentType]
 
         return dataclasses.replace(
             self,
@@ -126,3 +137,13 @@ class Data:
     def __repr__(self) -> str:
         sizes = "/".join(f"{s.n:,}" for s in (self.train, self.validation, self.test))
         return f"Data({self.name!r}, {self.kind} {self.shape}, {self.levels}, {sizes})"
+
+
+def _real(x: Tensor) -> Tensor:
+    """Bytes as numbers in [0, 1]; vectors as they are."""
+    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
+
+
+def _mirrored(x: Tensor, flip: Tensor | None) -> Tensor:
+    """Pictures, those whose flip is 1 mirrored."""
+    return x if flip is None else torch.where(flip.to(x.device).view(-1, 1, 1, 1) > 0.5, x.flip(-1), x)

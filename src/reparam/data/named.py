@@ -101,6 +101,48 @@ def _avatars(style: str, licence: str, embedded: bool = True) -> Entry:
     )  # fmt: skip
 
 
+def on_white(x: np.ndarray) -> np.ndarray:
+    """Pictures with transparency laid on white: (n, h, w, 4) → (n, 3, h, w), uint8."""
+    alpha = x[..., 3:].astype(np.float32) / 255
+    flat = np.rint(alpha * x[..., :3] + 255 * (1 - alpha)).astype(np.uint8)
+    return np.ascontiguousarray(flat.transpose(0, 3, 1, 2))
+
+
+def emoji(name: str, style: str, only: tuple[str, ...] = ()) -> Raw:
+    """Row i is the same emoji in every style, and in the same split. Flags look alike in all: left out."""
+    path = shared_file("emoji.npz")
+    with np.load(path, allow_pickle=False) as file:
+        kind = file["category"]
+        kept = np.isin(kind, only) if only else kind != "Flags"
+        x, y = on_white(file[style][kept]), kind[kept]
+    return _shuffled(name, str(path), x, y)
+
+
+def stamps() -> Raw:
+    """Photographs cut out; the label is the group of things they show."""
+    path = shared_file("stamps.npz")
+    with np.load(path, allow_pickle=False) as file:
+        return _shuffled("stamps", str(path), on_white(file["x"]), file["group"])
+
+
+def _shuffled(name: str, where: str, x: np.ndarray, y: np.ndarray) -> Raw:
+    """A tenth each for validation and test, by a fixed draw; the same rows for equally many."""
+    order = np.random.Generator(np.random.PCG64(1)).random(len(x)).argsort(kind="stable")
+    tenth = len(x) // 10
+    cuts = {"validation": order[:tenth], "test": order[tenth : 2 * tenth], "train": order[2 * tenth :]}
+    return Raw(name, where, {split: Part(x[rows], y[rows]) for split, rows in cuts.items()})
+
+
+def _emoji(name: str, style: str, licence: str, n: tuple[int, int, int], classes: int, *only: str) -> Entry:
+    return Entry(
+        name, "image", (3, 64, 64), n, classes, licence,
+        "npm emoji-datasource-google and -twitter 16.0.0, @iconify-json/openmoji 1.2.29", False,
+        "emoji without the flags, row i the same in every style; label: category" if not only
+        else f"emoji of {' and '.join(only)}; label: category",
+        partial(emoji, name, style, only),
+    )  # fmt: skip
+
+
 def _toy(name: str, classes: int, read: Callable[[], Raw]) -> Entry:
     return Entry(
         name, "vector", (2,), (80_000, 10_000, 10_000), classes, "none needed", "drawn from its formula",
@@ -124,6 +166,18 @@ ENTRIES = (
     _avatars("pixelArt", "CC0 1.0 (DiceBear)"),
     _avatars("openPeeps", "CC0 1.0 (Pablo Stanley)"),
     _avatars("avataaars", "free for personal and commercial use (Pablo Stanley)", embedded=False),
+    _emoji("emoji:google", "google", "Apache-2.0 (Google)", (2_809, 351, 351), 8),
+    _emoji("emoji:twitter", "twitter", "CC BY 4.0 (Twitter)", (2_809, 351, 351), 8),
+    _emoji("emoji:openmoji", "openmoji", "CC BY-SA 4.0 (OpenMoji)", (2_809, 351, 351), 8),
+    _emoji(
+        "emoji:living", "google", "Apache-2.0 (Google)", (232, 29, 29), 2, "Animals & Nature", "Food & Drink"
+    ),
+    Entry(
+        "stamps", "image", (3, 64, 64), (316, 39, 39), 10, "GPL-2 (Tux Paint)",
+        "Debian tuxpaint-stamps-default", False,
+        "cut-out photographs; label: what they show",
+        stamps,
+    ),
     Entry(
         "dsprites", "image", (1, 64, 64), (24_000, 3_000, 3_000), 3, "none needed", "drawn from its formula",
         True, f"sprites, every factor known, after Matthey et al. 2017; also: {', '.join(dsprites.SIZES)}",

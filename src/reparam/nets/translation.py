@@ -1,0 +1,104 @@
+"""Networks from picture to picture, and the discriminator of patches."""
+
+import math
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reparam.nets import heads
+from reparam.nets.mlp import mlp
+from reparam.noise import Shape
+
+
+def _conv(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
+    layer = nn.Conv2d(before, after, size, stride)
+    nn.init.normal_(layer.weight, std=0.02)
+    return nn.Sequential(nn.ReflectionPad2d((size - 1) // 2), layer)
+
+
+class Residual(nn.Module):
+    """Two 3 × 3 convolutions beside a skip: (n, c, h, w) → (n, c, h, w)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            _conv(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(),
+            _conv(channels, channels, 3),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+class ResidualTranslator(nn.Module):
+    """(n, c, h, w) → (n, c, h, w): down by four, residual blocks, up by four; instance norm throughout.
+
+    Zhu et al. 2017 (arXiv:1703.10593), §4, after Johnson et al. 2016; doubling by repetition and a
+    convolution in the place of transposed ones, whose uneven overlap shows as a checkerboard.
+    """
+
+    def __init__(self, shape: Shape, base: int = 64, blocks: int = 6, *, bounded: bool = True) -> None:
+        super().__init__()
+        self.size = shape[1:]
+        self.down = nn.ModuleList(
+            nn.Sequential(_conv(a, b, size, stride), nn.InstanceNorm2d(b), nn.ReLU())
+            for a, b, size, stride in (
+                (shape[0], base, 7, 1),
+                (base, 2 * base, 3, 2),
+                (2 * base, 4 * base, 3, 2),
+            )
+        )
+        self.middle = nn.Sequential(*(Residual(4 * base) for _ in range(blocks)))
+        self.up = nn.ModuleList(
+            nn.Sequential(_conv(a, b, 3), nn.InstanceNorm2d(b), nn.ReLU())
+            for a, b in pairwise((4 * base, 2 * base, base))
+        )
+        self.last = nn.Sequential(_conv(base, shape[0], 7), heads.Image(bounded))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = 2 * x - 1
+        sizes = []
+        for stage in self.down:
+            sizes.append(x.shape[2:])
+            x = stage(x)
+        x = self.middle(x)
+        for stage, size in zip(self.up, reversed(sizes[1:]), strict=True):
+            x = stage(F.interpolate(x, size=size, mode="nearest"))
+        return self.last(x)
+
+
+class PatchDiscriminator(nn.Module):
+    """(n, c, h, w) → logits (n, h', w'), each of a patch: Isola et al. 2017 (arXiv:1611.07004), §3.2.2.
+
+    layers strided ones and two more: three judge patches of 70 pixels, two of 34, one of 16.
+    """
+
+    def __init__(self, shape: Shape, base: int = 64, layers: int = 3) -> None:
+        super().__init__()
+        stages: list[nn.Module] = []
+        wide = [shape[0], *(base * min(2**i, 8) for i in range(layers + 1))]
+        for i, (before, after) in enumerate(pairwise(wide)):
+            stages.append(nn.Conv2d(before, after, 4, stride=2 if i < layers else 1, padding=1))
+            stages += [nn.InstanceNorm2d(after)] if i else []
+            stages.append(nn.LeakyReLU(0.2))
+        self.net = nn.Sequential(*stages, nn.Conv2d(wide[-1], 1, 4, padding=1))
+        for module in self.net:
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return heads.exact(self.net(2 * x - 1)).squeeze(1)
+
+
+class MLPTranslator(nn.Sequential):
+    """(n, d) → (n, d), linear at the end."""
+
+    def __init__(self, shape: Shape, width: int) -> None:
+        d = math.prod(shape)
+        super().__init__(
+            nn.Flatten(1), *mlp([d, width, width], nn.ReLU), nn.Linear(width, d), nn.Unflatten(1, shape)
+        )
