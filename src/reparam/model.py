@@ -109,7 +109,8 @@ class Model(nn.Module):
     a declared state what it proposes for it. The first line of its docstring cites the paper; lines
     `term = formula` are the terms of the card.
 
-    Optional abilities, found by their presence: `encode(x)` → codes, `decode(z)` → data,
+    Optional abilities, found by their presence: `sample(*, …)` → data made from the noise it asks for,
+    `encode(x)` → codes, `decode(z)` → data, `translate(x)` → the other domain's data and `translate_back`,
     `score(x, *, …)` → (n,) larger for more typical data; for a likelihood `log_weights(x, *, eps)` →
     (n, k) log importance weights, `log_joint(x, z)` → (n, k) log p(x, z), `log_prob(x)` → (n,) exact.
     """
@@ -125,10 +126,6 @@ class Model(nn.Module):
 
     def noise(self) -> dict[str, Source]:
         """Every source of randomness of the model. Each is drawn once a step."""
-        raise NotImplementedError
-
-    def sample(self, *args: Any, **noise: Any) -> Tensor:
-        """Data made from the sources that the keyword-only arguments name."""
         raise NotImplementedError
 
     def state(self) -> Mapping[str, Rule]:

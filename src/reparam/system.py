@@ -57,7 +57,7 @@ class System:
         return next(self.model.parameters()).device
 
     def can(self, ability: str) -> bool:
-        """Whether the model has `encode`, `decode`, `score` or `log_weights`."""
+        """Whether the model has `sample`, `encode`, `decode`, `translate`, `score` or `log_weights`."""
         return hasattr(self.model, ability)
 
     @torch.inference_mode()
@@ -70,8 +70,9 @@ class System:
         pin: Mapping[str, float | list[float]] | None = None,
     ) -> Tensor:
         """n samples: (n, *shape). A frozen source has one draw for all, a pinned one is a constant."""
-        noise = self.draw(asks(self.model.sample).noise, n, Control(seed, {}, freeze, pin or {}))
-        return self._chunked(lambda **part: self.model.sample(**part), n, **noise)
+        sample = self._ability("sample", "sampler")
+        noise = self.draw(asks(sample).noise, n, Control(seed, {}, freeze, pin or {}))
+        return self._chunked(sample, n, **noise)
 
     @torch.inference_mode()
     def encode(self, x: Tensor) -> Tensor:
@@ -102,7 +103,8 @@ class System:
         What a model without an encoder can show. On the circle a normal draw keeps its length; a
         straight line would pass through points that are never drawn.
         """
-        names = asks(self.model.sample).noise
+        sample = self._ability("sample", "sampler")
+        names = asks(sample).noise
         ends = [self.draw(names, n, Control(seed + i)) for i in (0, 1)]
         t = torch.linspace(0, 1, steps, device=self.device).view(1, -1, 1) * torch.pi / 2
         noise = {}
@@ -111,8 +113,15 @@ class System:
             line = (t.cos() * a + t.sin() * b).flatten(0, 1)
             noise[name] = line.view(n * steps, *ends[0][name].shape[1:])
         with torch.inference_mode():
-            x = self._chunked(lambda **part: self.model.sample(**part), n * steps, **noise)
+            x = self._chunked(sample, n * steps, **noise)
         return x.unflatten(0, (n, steps))
+
+    @torch.inference_mode()
+    def translate(self, x: Tensor, *, back: bool = False, seed: int = 0) -> Tensor:
+        """Examples of one domain as examples of the other, (n, *shape); back: of the second as the first."""
+        translate = self._ability("translate_back" if back else "translate", "translator")
+        noise = self.draw(asks(translate).noise, len(x), Control(seed))
+        return self._chunked(translate, len(x), **{asks(translate).fields[0]: self._checked(x)}, **noise)
 
     @torch.inference_mode()
     def score(self, x: Tensor, seed: int = 0) -> Tensor:

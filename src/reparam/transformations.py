@@ -29,12 +29,12 @@ class Affine:
         return Uniform((5,), -1.0, 1.0)
 
     def target(self, u: Tensor) -> Tensor:
-        """What is to be read off, every number in [−1, 1]: cos and sin of the angle, and the rest of u, (n, 6)."""
+        """What is to be read off, in [−1, 1]: cos and sin of the angle, and the rest of u: (n, 6)."""
         angle = math.pi * u[:, :1]
         return torch.cat([angle.cos(), angle.sin(), u[:, 1:]], 1)
 
     def apply(self, x: Tensor, u: Tensor) -> Tensor:
-        """x (n, c, h, w), transformed. Beyond the edge its pixels go on: a frame would give the answer away."""
+        """x (n, c, h, w), transformed. Pixels go on beyond the edge: a frame would tell the answer."""
         angle, shear = math.pi * u[:, 0], self.shear * u[:, 4]
         # Shifts are shares of the side, and the sides reach from −1 to 1.
         dx, dy = 2 * self.shift * u[:, 1], 2 * self.shift * u[:, 2]
@@ -71,7 +71,7 @@ class Projective:
         return u
 
     def apply(self, x: Tensor, u: Tensor) -> Tensor:
-        """x (n, c, h, w), transformed: its corners at the moved places show what was in its own."""
+        """x (n, c, h, w), transformed: its corners show what was at the moved places."""
         corners = torch.tensor(
             [[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]], dtype=x.dtype, device=x.device
         )

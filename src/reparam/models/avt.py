@@ -13,7 +13,10 @@ class AVT(Model):
     """x ─encoder→ mean code;  t(x) ─encoder→ q(z|t, x) ─eps→ z;  (z, code of x) ─decoder→ q(t|z, x)"""
 
     name = "avt"
-    paper = "Qi et al. 2019, AVT: Unsupervised Learning of Transformation Equivariant Representations, arXiv:1903.10863"
+    paper = (
+        "Qi et al. 2019, AVT: Unsupervised Learning of Transformation Equivariant Representations by "
+        "Autoencoding Variational Transformations, arXiv:1903.10863"
+    )
     takes = ("image",)
 
     # Structure and training flow
@@ -38,7 +41,7 @@ class AVT(Model):
 
         ignorance = −log q(t|z, x), z = mean + std · eps of the code of t(x)
 
-        The authors' code shrinks std a thousandfold, which makes it an AET; here std is what the encoder says.
+        The authors' code shrinks std a thousandfold, which makes it an AET; here std is the encoder's own.
         """
         q: Gaussian = self.encoder(self.transformation.apply(x, t))
         read: Gaussian = self.decoder(torch.cat([self.encode(x), q.at(eps)], 1))
