@@ -51,7 +51,7 @@ def test_an_affine_map_takes_the_blob_where_it_should(shape: tuple[int, int]):
     shifted = middle(Affine().apply(x, affine(dx=0.5, dy=-0.5)))
     assert_close(shifted, (0.25 - 0.2, 0.2), atol=0.02, rtol=0)
     larger = middle(Affine().apply(x, affine(size=1.0)))
-    assert_close(larger[0], 0.25 / 1.3, atol=0.02, rtol=0)
+    assert_close(larger[0], 0.25 * 1.3, atol=0.02, rtol=0)
 
 
 def test_a_quarter_turn_is_one_to_the_pixel():
