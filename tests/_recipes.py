@@ -23,7 +23,7 @@ from reparam.system import System
 torch.set_num_threads(1)
 
 NAMES = sorted(registry.recipes())
-SMALL = {"latent": 4, "width": 16, "size": 32, "dim": 4, "decay": 0.9}
+SMALL = {"latent": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "decay": 0.9}
 
 
 def scheduled(data: DataFacts, *, latent: int = 4, width: int = 16) -> Recipe:
@@ -39,7 +39,12 @@ def datasets() -> tuple[Data, ...]:
     draw = torch.Generator().manual_seed(0)
     vectors, pictures = torch.randn(60, 6, generator=draw), torch.rand(60, 1, 8, 8, generator=draw)
     labels = torch.arange(60) % 3
-    return load(vectors), load({"x": pictures, "y": labels}), load({"x": pictures.round(), "y": labels})
+    return (
+        load(vectors),
+        load({"x": pictures, "y": labels}),
+        load({"x": pictures.round(), "y": labels}),
+        load(vectors, to=vectors.flip(0)),
+    )
 
 
 def built(name: str, seed: int = 3) -> System:

@@ -40,7 +40,7 @@ def load(
     mirror: bool = False,
     skip_bad: bool = False,
     standardise: bool = True,
-    to: str | None = None,
+    to: "str | Path | np.ndarray | Tensor | None" = None,
     disjoint: bool = False,
     seed: int = 0,
 ) -> Data:

@@ -51,7 +51,7 @@ class CycleGAN(Model):
     def turns(self) -> list[Turn]:
         translators = {"deception_x": 1.0, "deception_y": 1.0, "cycle_x": self.cycle, "cycle_y": self.cycle}
         translators |= {"identity_x": self.identity, "identity_y": self.identity}
-        critics = dict.fromkeys(("real_x", "fake_x", "real_y", "fake_y"), 0.5)
+        critics = {"real_x": 0.5, "fake_x": 0.5, "real_y": 0.5, "fake_y": 0.5}
         return [
             Turn(
                 Move(self.forth, self.back, weights=translators),
@@ -66,8 +66,8 @@ class CycleGAN(Model):
     def translate(self, x: Tensor) -> Tensor:
         return self.forth(x)
 
-    def translate_back(self, y: Tensor) -> Tensor:
-        return self.back(y)
+    def translate_back(self, other: Tensor) -> Tensor:
+        return self.back(other)
 
     # Loss
 
