@@ -657,7 +657,15 @@ def _bars() -> Data:
     return load({"x": x})
 
 
-RING, BARS = _ring(), _bars()
+def _hooks() -> Data:
+    """Images 1 × 12 × 12 of one hook in many shades: how it is turned can be seen."""
+    x = np.zeros((400, 1, 12, 12), np.uint8)
+    shade = np.random.default_rng(4).integers(150, 256, 400)[:, None]
+    x[:, 0, 3:9, 5] = x[:, 0, 3, 5:9] = shade
+    return load({"x": x})
+
+
+RING, BARS, HOOKS = _ring(), _bars(), _hooks()
 FAR = load(RING.train.x, to=RING.train.x + 3, standardise=False)
 LEARNING = {
     "vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
@@ -686,8 +694,8 @@ LEARNING = {
     "acai": (BARS, {"latent": 8, "width": 32}, 75),
     "ganvae": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
     "cyclegan": (FAR, {"width": 32, "lr": 2e-3, "cycle": 1.0, "identity": 0.0}, 300),
-    "aet": (BARS, {"latent": 16, "width": 32}, 150),
-    "avt": (BARS, {"latent": 16, "width": 32}, 150),
+    "aet": (HOOKS, {"latent": 16, "width": 32, "lr": 3e-3}, 200),
+    "avt": (HOOKS, {"latent": 16, "width": 32, "lr": 3e-3}, 300),
 }
 
 
@@ -711,7 +719,7 @@ def _distance(system: System, x: Tensor) -> float:
     if not system.can("sample"):
         turn = system.model.turns()[0]
         noise = system.draw(asks(turn.loss).noise, len(x), Control(0))
-        return float(sum(term.mean() for term in turn.loss(x, **noise).values()))
+        return sum(term.detach().mean().item() for term in turn.loss(x, **noise).values())
     if system.data.kind == "image" and system.can("encode") and "stage1" not in system.settings:
         return float((system.reconstruct(x) - x).square().mean())
     return _energy(system.sample(500).flatten(1), x.flatten(1))
