@@ -29,6 +29,7 @@ from reparam.schedules import Weight
 ROWS = 2  # examples in the trial batch
 UNDOCUMENTED = "(its loss gives no formula)"
 DATA_NOISE = {  # law, where it enters, and what stands for it at evaluation
+    "labelled": ("training batches: which example with a known label", "not drawn"),
     "partner": ("training batches: which example of the second domain", "not drawn: rows keep their order"),
     "flip_other": (
         "training batches: the second domain's picture is mirrored where it is 1",
@@ -133,6 +134,8 @@ def _trial(
         "x": torch.zeros(ROWS, *shape, dtype=like.dtype),
         "y": torch.zeros(ROWS, dtype=torch.int64),
         "other": torch.zeros(ROWS, *shape, dtype=like.dtype),
+        "x_labelled": torch.zeros(ROWS, *shape, dtype=like.dtype),
+        "y_labelled": torch.zeros(ROWS, dtype=torch.int64),
         **batch,
     }
     sources, streams = model.noise(), Streams(0)

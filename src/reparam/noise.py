@@ -235,7 +235,11 @@ class GaussianRing(Source):
 
     def draw(self, rng: Rng, n: int) -> Tensor:
         u = rng.normal((n, 2))
-        angle = rng.integers(self.components, (n,)) * (2 * math.pi / self.components)
+        return self.of(rng.integers(self.components, (n,)), u)
+
+    def of(self, component: Tensor, u: Tensor) -> Tensor:
+        """The draw of each component, (n,), that standard normal u, (n, 2), stands for: (n, 2)."""
+        angle = component * (2 * math.pi / self.components)
         along, across = self.radius + self.radial_std * u[:, 0], self.tangential_std * u[:, 1]
         cos, sin = angle.cos(), angle.sin()
         return torch.stack([along * cos - across * sin, along * sin + across * cos], 1)

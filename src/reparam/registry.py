@@ -27,6 +27,16 @@ class DataFacts:
     classes: tuple[str, ...] | None
     examples: int
     domains: tuple[str, str] | None = None
+    labelled: int | None = None  # examples whose label is known, where not all are
+
+    def require_classes(self, who: str) -> int:
+        """The number of classes, or a ReparamError that says `who` needs labels."""
+        if self.classes is None:
+            raise ReparamError(
+                f"{who} needs labels, and {self.name} has none: give `y` beside `x`, a column `label`, "
+                "or one subfolder per class."
+            )
+        return len(self.classes)
 
     def require_domains(self, who: str) -> tuple[str, str]:
         """The names of the two domains, or a ReparamError that says `who` needs them."""

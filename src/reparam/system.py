@@ -24,7 +24,14 @@ CHUNK = 500  # examples at once, where nothing else says how many
 def facts(data: Data) -> DataFacts:
     """What a recipe may know of the data."""
     return DataFacts(
-        data.name, data.kind, data.shape, data.levels, data.classes, len(data.train.x), data.domains
+        name=data.name,
+        kind=data.kind,
+        shape=data.shape,
+        levels=data.levels,
+        classes=data.classes,
+        examples=len(data.train.x),
+        domains=data.domains,
+        labelled=None if data.train.known is None else len(data.train.known),
     )
 
 

@@ -146,8 +146,8 @@ def _examples() -> "list[DataFacts]":
     from reparam.registry import DataFacts
 
     return [
-        DataFacts("images", "image", (1, 28, 28), "grey", ("a", "b"), 1000, ("images", "others")),
-        DataFacts("vectors", "vector", (2,), "real", ("a", "b"), 1000, ("vectors", "others")),
+        DataFacts("images", "image", (1, 28, 28), "grey", ("a", "b"), 1000, ("images", "others"), 10),
+        DataFacts("vectors", "vector", (2,), "real", ("a", "b"), 1000, ("vectors", "others"), 10),
     ]
 
 

@@ -90,6 +90,7 @@ def compare(
     split: HeldOut = "test",
     n: Annotated[int, tyro.conf.arg(metavar="N")] = 1000,
     extractor: ExtractorName = None,
+    labels: Count = None,
     to: OtherData = None,
     disjoint: Flag = False,
     device: str = "auto",
@@ -111,6 +112,7 @@ def compare(
         split: what to measure on: test, or validation while you still choose.
         n: examples of the split, and as many samples of each model.
         extractor: the features that samples are compared on, as in `reparam evaluate`.
+        labels: how many training labels are known, as many of each class; all, if not given.
         to: a second dataset: the domain that pictures are translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
         device: auto, cpu, cuda, cuda:1.
@@ -139,7 +141,7 @@ def compare(
             n=n,
             extractor=extractor,
             device=device,
-            data_options=data_options(binarise, size, mirror, skip_bad, to, disjoint),
+            data_options=data_options(binarise, size, mirror, skip_bad, labels, to, disjoint),
             progress=progress,
         )
     _show(found)

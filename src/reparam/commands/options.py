@@ -99,7 +99,13 @@ def control(seed: Words, freeze: Words = (), pin: Words = ()) -> "Control":
 
 
 def data_options(
-    binarise: str, size: int | None, mirror: bool, skip_bad: bool, to: str | None, disjoint: bool
+    binarise: str,
+    size: int | None,
+    mirror: bool,
+    skip_bad: bool,
+    labels: int | None,
+    to: str | None,
+    disjoint: bool,
 ) -> dict[str, Any]:
     """What `reparam.data.load` is told besides the data."""
     return {
@@ -107,6 +113,7 @@ def data_options(
         "size": size,
         "mirror": mirror,
         "skip_bad": skip_bad,
+        "labels": labels,
         "to": to,
         "disjoint": disjoint,
     }

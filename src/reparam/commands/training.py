@@ -48,6 +48,7 @@ def train(
     size: Count = None,
     mirror: Flag = False,
     skip_bad: Flag = False,
+    labels: Count = None,
     to: OtherData = None,
     disjoint: Flag = False,
     device: str = "auto",
@@ -77,6 +78,7 @@ def train(
         size: crop and resize pictures to N × N pixels.
         mirror: mirror half of the training pictures.
         skip_bad: go on without pictures that cannot be read.
+        labels: how many training labels are known, as many of each class; all, if not given.
         to: a second dataset: the domain that pictures are translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
         device: auto, cpu, cuda, cuda:1.
@@ -105,7 +107,7 @@ def train(
     from reparam.system import build
 
     registry.validated(model, given)
-    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, to, disjoint))
+    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, labels, to, disjoint))
     system = build(model, loaded, seed=randomness, **given)
     with _told(out), bar(out) as progress:
         runs.train(

@@ -40,6 +40,7 @@ def load(
     mirror: bool = False,
     skip_bad: bool = False,
     standardise: bool = True,
+    labels: int | None = None,
     to: "str | Path | np.ndarray | Tensor | None" = None,
     disjoint: bool = False,
     seed: int = 0,
@@ -55,6 +56,7 @@ def load(
         mirror: declare the noise `flip`, which mirrors half of the training images.
         skip_bad: go on without unreadable picture files, with a warning that names them.
         standardise: vectors that are not binary, by the train split's mean and standard deviation.
+        labels: how many training labels are known, as many of each class, drawn by `seed`; all, if not given.
         to: a second dataset, read in the same way: the domain that x is translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one and the odd of the other.
         seed: of the 80/10/10 split of data that come unsplit; not the seed of a run.
@@ -65,6 +67,7 @@ def load(
         "mirror": mirror,
         "skip_bad": skip_bad,
         "standardise": standardise,
+        "labels": labels,
         "to": to,
         "disjoint": disjoint,
         "seed": seed,

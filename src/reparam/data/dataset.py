@@ -19,11 +19,13 @@ class Split(NamedTuple):
     """x: (n, c, h, w) uint8 for images, (n, d) float32 for vectors; y: (n,) int64 class indices, or None.
 
     other: (m, …) like x, the examples of a second domain, in no order that has to do with x's.
+    known: (l,) int64, the rows whose label a batch may show, where it may not show all.
     """
 
     x: Tensor
     y: Tensor | None
     other: Tensor | None = None
+    known: Tensor | None = None
 
     @property
     def n(self) -> int:
@@ -63,6 +65,8 @@ class Data:
         sources: dict[str, Source] = {}
         if self.spec.get("mirror"):
             sources["flip"] = Bernoulli((), 0.5)
+        if self.spec.get("labels"):
+            sources["labelled"] = Uniform()
         if self.domains:
             sources["partner"] = Uniform()
             if self.spec.get("mirror"):
@@ -75,6 +79,8 @@ class Data:
         """{"x": (m, *shape) float32, and "y": (m,) int64 where there are labels} for `rows`, (m,) int64.
 
         A pure function of its arguments. `flip` (m,) mirrors where it is 1; without it nothing is mirrored.
+        Where some labels alone are known, y is −1 for the others, and `labelled` (m,), uniform on [0, 1),
+        picks rows with a known one for the fields "x_labelled" and "y_labelled".
         `partner` (m,), uniform on [0, 1), picks rows of the second domain for the field "other" (m, *shape).
         `binarise` (m, *shape), uniform on [0, 1), gives x = 1 where it lies below the grey level. That
         leaves 0 and 1 as they are, so it may be passed with a split that is already binary, or left out.
@@ -97,10 +103,14 @@ class Data:
                 f"of shape {(len(rows), *self.shape)} (Data.noise() declares it)."
             )
         batch = {"x": x} if split.y is None else {"x": x, "y": split.y.index_select(0, rows)}
+        if split.y is not None and split.known is not None:
+            batch["y"] = torch.where(torch.isin(rows, split.known), batch["y"], -1)
+        if "labelled" in noise and split.y is not None and split.known is not None:
+            picked = split.known[_places(noise["labelled"], len(split.known))]
+            batch |= {"x_labelled": _real(split.x[picked]), "y_labelled": split.y[picked]}
         if "partner" in noise and split.other is not None:
-            # The product can round up to the number of rows.
-            picked = (noise["partner"].to(x.device) * len(split.other)).long().clamp_max(len(split.other) - 1)
-            batch["other"] = _mirrored(_real(split.other.index_select(0, picked)), noise.get("flip_other"))
+            picked = _places(noise["partner"], len(split.other))
+            batch["other"] = _mirrored(_real(split.other[picked]), noise.get("flip_other"))
         return batch
 
     def to(self, device: torch.device | str) -> "Data":
@@ -137,6 +147,11 @@ class Data:
     def __repr__(self) -> str:
         sizes = "/".join(f"{s.n:,}" for s in (self.train, self.validation, self.test))
         return f"Data({self.name!r}, {self.kind} {self.shape}, {self.levels}, {sizes})"
+
+
+def _places(u: Tensor, n: int) -> Tensor:
+    """Uniform numbers in [0, 1) as uniform rows of n; their product can round up to n."""
+    return (u * n).long().clamp_max(n - 1)
 
 
 def _real(x: Tensor) -> Tensor:

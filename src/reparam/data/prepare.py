@@ -51,12 +51,14 @@ def prepare(raw: Raw, spec: dict[str, Any]) -> Data:
             xs, scale = standardised(xs)
         xs = {name: x.astype(np.float32) for name, x in xs.items()}
 
-    splits = {
+    splits: dict[str, Split] = {
         name: Split(
             torch.tensor(xs[name]), None if classes is None else torch.tensor(ys[name], dtype=torch.int64)
         )
         for name in SPLITS
     }
+    if spec["labels"] is not None:
+        splits["train"] = splits["train"]._replace(known=known(splits["train"], classes, spec, raw.where))
     return Data(
         name=raw.name,
         spec=spec,
@@ -76,6 +78,24 @@ def prepare(raw: Raw, spec: dict[str, Any]) -> Data:
         },
         scale=scale,
     )
+
+
+def known(split: Split, classes: tuple[str, ...] | None, spec: dict[str, Any], where: str) -> torch.Tensor:
+    """The rows whose labels are known: the first of each class in a seeded order, sorted."""
+    if classes is None or split.y is None:
+        raise ReparamError(f"{where} has no labels, so that none of them can be known; leave labels out.")
+    each, rest = divmod(spec["labels"], len(classes))
+    if each < 1 or rest:
+        raise ReparamError(
+            f"labels={spec['labels']}: give as many of each of the {len(classes)} classes of {where}."
+        )
+    order = torch.from_numpy(uniforms(spec["seed"], 1).random(split.n).argsort(kind="stable"))
+    rows = [order[split.y[order] == k][:each] for k in range(len(classes))]
+    if short := [name for name, found in zip(classes, rows, strict=True) if len(found) < each]:
+        raise ReparamError(
+            f"labels={spec['labels']}: {each} of each class, and {where} has fewer of {', '.join(short)}."
+        )
+    return torch.cat(rows).sort().values
 
 
 def uniforms(*seed: int) -> np.random.Generator:
