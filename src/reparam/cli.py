@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sample": use.sample,
     "reconstruct": use.reconstruct,
     "interpolate": use.interpolate,
+    "translate": use.translate,
     "encode": use.encode,
     "score": use.score,
     "evaluate": measure.evaluate,

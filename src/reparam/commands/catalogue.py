@@ -145,9 +145,14 @@ def _built(name: str) -> Iterator[tuple[str, Any]]:
 def _examples() -> "list[DataFacts]":
     from reparam.registry import DataFacts
 
+    two, classes = ("one", "another"), ("a", "b")
     return [
-        DataFacts("images", "image", (1, 28, 28), "grey", ("a", "b"), 1000, ("images", "others"), 10),
-        DataFacts("vectors", "vector", (2,), "real", ("a", "b"), 1000, ("vectors", "others"), 10),
+        facts
+        for labelled in (None, 10)  # recipes that need labels need all of them, or few
+        for facts in (
+            DataFacts("images", "image", (1, 28, 28), "grey", classes, 1000, two, labelled),
+            DataFacts("vectors", "vector", (2,), "real", classes, 1000, two, labelled),
+        )
     ]
 
 

@@ -18,7 +18,7 @@ from reparam.commands.options import (
     table,
 )
 from reparam.commands.output import checked, target, write, write_csv, write_npz
-from reparam.errors import ReparamError
+from reparam.errors import ReparamError, unknown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,6 +150,64 @@ def interpolate(
     _too(npz, {"x": walks})
 
 
+def translate(
+    run: Run,
+    to: Annotated[str, tyro.conf.arg(metavar="DOMAIN")],
+    data: OtherData = None,
+    n: Number = 32,
+    out: File = None,
+    npz: File = None,
+    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0,
+    device: str = "auto",
+) -> None:
+    """Translate test examples of one domain into the other, and set both side by side.
+
+    Args:
+        run: the folder of the run.
+        to: the domain to translate into, by its name or the end of it: pixelArt for avatars:pixelArt.
+        data: other data than the run's, of the domain to translate from.
+        n: how many of the test examples.
+        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder.
+        npz: write the arrays here too.
+        seed: of the translator's draws, where it has some.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    import dataclasses
+
+    import torch
+
+    from reparam.report import pictures
+
+    positive(n=n)
+    system = _load(run, device)
+    _needs(system, "translate", "translator")
+    back = _direction(system, to)
+    out = target(system, run, out, f"to-{to.replace(':', '-').replace('/', '-')}")
+    read = _read(system, data)
+    if data is None and back and read.test.other is not None:
+        read = dataclasses.replace(read, test=read.test._replace(x=read.test.other, y=None))
+    x = _examples(read, "test")[:n]
+    made = _in_units(system, system.translate(x, back=back, seed=seed).cpu())
+    x = _in_units(system, x)
+    arrays = {"x": x, "translation": made}
+    if system.data.kind == "image":
+        write(out, arrays, lambda: pictures.pairs(x, made))
+    else:
+        labels = torch.arange(2).repeat_interleave(len(x))
+        points = torch.cat([x, made])
+        write(out, arrays, lambda: pictures.scatter(points, labels, names=["data", "translated"]))
+    _too(npz, arrays)
+
+
+def _direction(system: "System", to: str) -> bool:
+    """Whether a domain is the first, into which one translates back."""
+    names = system.data.domains or ()
+    found = [i for i, name in enumerate(names) if to in (name, name.rpartition(":")[2], Path(name).stem)]
+    if len(found) != 1:
+        raise unknown("domain", to, names)
+    return found[0] == 0
+
+
 def encode(
     run: Run,
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")],
@@ -256,7 +314,8 @@ def _read(system: "System", data: str | None) -> "Data":
     if data is None:
         return reload_data(system)
     vectors = system.data.kind == "vector"
-    options = {} if vectors else {**(system.data_spec or {}), "spec": data, "mirror": False}
+    plain = {"mirror": False, "labels": None, "to": None, "disjoint": False}
+    options = {} if vectors else {**(system.data_spec or {}), "spec": data, **plain}
     read = load(data, standardise=False) if vectors else load(**options)
     if system.data.levels == "binary" and read.levels != "binary":
         raise ReparamError(
