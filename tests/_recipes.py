@@ -23,7 +23,7 @@ from reparam.system import System
 torch.set_num_threads(1)
 
 NAMES = sorted(registry.recipes())
-SMALL = {"latent": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "decay": 0.9}
+SMALL = {"latent": 4, "clusters": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "decay": 0.9}
 
 
 def scheduled(data: DataFacts, *, latent: int = 4, width: int = 16) -> Recipe:
@@ -43,6 +43,7 @@ def datasets() -> tuple[Data, ...]:
         load(vectors),
         load({"x": pictures, "y": labels}),
         load({"x": pictures.round(), "y": labels}),
+        load({"x": vectors, "y": labels}, labels=12),
         load(vectors, to=vectors.flip(0)),
     )
 

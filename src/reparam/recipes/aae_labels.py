@@ -24,10 +24,13 @@ def aae_labels(
     width: int = 256,
     likelihood: Likelihood = "auto",
     std: float = 0.1,
-    lr: float = 1e-3,
+    lr: float = 3e-4,
     adversarial_lr: float = 1e-3,
 ) -> Recipe:
-    """A leaf of the ring for each class; with --labels N, the others go wherever there is room."""
+    """A leaf of the ring for each class; with --labels N, the others go wherever there is room.
+
+    The game is played faster than the reconstruction, as in the paper; slower, codes run away from the ring.
+    """
     classes = data.require_classes("aae-labels")
     model = LabelledAAE(
         choose.encoder(data.shape, 2, network, width, stochastic=False),
