@@ -698,6 +698,8 @@ LEARNING = {
     "acai": (BARS, {"latent": 8, "width": 32}, 75),
     "ganvae": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
     "cyclegan": (FAR, {"width": 32, "lr": 2e-3, "cycle": 1.0, "identity": 0.0}, 300),
+    "cvae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 400),
+    "cvae-gan": (RING, {"latent": 2, "width": 32, "lr": 2e-3, "rate": 0.3}, 400),
     "aae-labels": (RING, {"width": 32, "lr": 1e-3, "adversarial_lr": 3e-3}, 300),
     "aae-supervised": (RING, {"latent": 1, "width": 32, "lr": 3e-3}, 300),
     "aae-clustering": (RING, {"clusters": 8, "latent": 2, "width": 32, "lr": 3e-3}, 600),

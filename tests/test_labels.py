@@ -72,7 +72,7 @@ def test_models_say_what_labels_they_need():
         reparam.build("aae-labels", X)
     with pytest.raises(ReparamError, match="--labels 40"):
         reparam.build("aae-semi-supervised", {"x": X, "y": Y})
-    with pytest.raises(ReparamError, match="needs every label"):
+    with pytest.raises(ReparamError, match="needs every label: leave --labels out"):
         reparam.build("aae-supervised", load({"x": X, "y": Y}, labels=8))
 
 

@@ -705,8 +705,8 @@ class _Half(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> Any:
-        return self.net(x[..., : x.shape[-1] // 2])
+    def forward(self, x: Tensor, *more: Tensor) -> Any:
+        return self.net(x[..., : x.shape[-1] // 2], *more)
 
 
 class _Twice(nn.Module):

@@ -150,7 +150,10 @@ class Quantised(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a discriminator with a metric returns: features (n, …) of a hidden layer, and the logit (n,)."""
+    """What a discriminator with a metric returns: features (n, …) of a hidden layer, and the logit (n,).
+
+    A classifier's logits are (n, classes).
+    """
 
     features: Tensor
     logit: Tensor

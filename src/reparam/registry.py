@@ -38,6 +38,13 @@ class DataFacts:
             )
         return len(self.classes)
 
+    def require_all_labels(self, who: str) -> int:
+        """The number of classes, or a ReparamError where labels are not there or not all known."""
+        classes = self.require_classes(who)
+        if self.labelled is not None:
+            raise ReparamError(f"{who} needs every label: leave --labels out. aae-semi-supervised needs few.")
+        return classes
+
     def require_domains(self, who: str) -> tuple[str, str]:
         """The names of the two domains, or a ReparamError that says `who` needs them."""
         if self.domains is None:

@@ -82,10 +82,13 @@ class System:
         return self._chunked(sample, n, **noise)
 
     @torch.inference_mode()
-    def encode(self, x: Tensor) -> Tensor:
-        """The codes of data (n, *shape), the means where the encoder is stochastic: (n, latent)."""
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The codes of data (n, *shape), the means where the encoder is stochastic: (n, latent).
+
+        y (n,) are the classes, which a conditional model must be told.
+        """
         encode = self._ability("encode", "encoder")
-        return self._chunked(encode, len(x), x=self._checked(x))
+        return self._chunked(encode, len(x), **self._fields(encode, x, y))
 
     @torch.inference_mode()
     def decode(self, z: Tensor) -> Tensor:
@@ -93,13 +96,23 @@ class System:
         decode = self._ability("decode", "decoder")
         return self._chunked(decode, len(z), z=z.to(self.device))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Decoded codes: (n, *shape) → (n, *shape)."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x, y))
 
-    def interpolate(self, start: Tensor, end: Tensor, steps: int = 8) -> Tensor:
-        """Straight lines between the codes of two sets of examples: (n, steps, *shape)."""
-        a, b = self.encode(start), self.encode(end)
+    def interpolate(
+        self,
+        start: Tensor,
+        end: Tensor,
+        steps: int = 8,
+        *,
+        labels: tuple[Tensor | None, Tensor | None] = (None, None),
+    ) -> Tensor:
+        """Straight lines between the codes of two sets of examples: (n, steps, *shape).
+
+        labels are the classes of both, for a conditional model: between two classes it morphs.
+        """
+        a, b = self.encode(start, labels[0]), self.encode(end, labels[1])
         t = torch.linspace(0, 1, steps, device=a.device).view(1, -1, *[1] * (a.dim() - 1))
         codes = a[:, None] + t * (b - a)[:, None]
         return self.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
@@ -131,11 +144,11 @@ class System:
         return self._chunked(translate, len(x), **{asks(translate).fields[0]: self._checked(x)}, **noise)
 
     @torch.inference_mode()
-    def score(self, x: Tensor, seed: int = 0) -> Tensor:
+    def score(self, x: Tensor, seed: int = 0, *, y: Tensor | None = None) -> Tensor:
         """The model's own score of each example, larger for more typical ones: (n,)."""
         score = self._ability("score", "score")
         noise = self.draw(asks(score).noise, len(x), Control(seed))
-        return self._chunked(score, len(x), x=self._checked(x), **noise)
+        return self._chunked(score, len(x), **self._fields(score, x, y), **noise)
 
     def draw(self, names: tuple[str, ...], n: int, control: Control) -> dict[str, Tensor]:
         """Draws of the model's sources outside training; its keys meet those of no training step."""
@@ -172,6 +185,14 @@ class System:
             having = ", ".join(n for n, cls in registry.models().items() if hasattr(cls, name))
             raise ReparamError(f"{self.name} has no {part}; systems that have one: {having}.")
         return getattr(self.model, name)
+
+    def _fields(self, function: Any, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
+        """x, and y where the function asks for it. Raises ReparamError where it is missing."""
+        if "y" not in asks(function).fields:
+            return {"x": self._checked(x)}
+        if y is None:
+            raise ReparamError(f"{self.name} is of data given their class: give the labels y of these too.")
+        return {"x": self._checked(x), "y": y.to(self.device)}
 
     def _checked(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.data.shape:

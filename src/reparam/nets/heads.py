@@ -167,6 +167,20 @@ class Discriminator(nn.Module):
         return exact(self.logit(self.body(x))).squeeze(1)
 
 
+class Reader(nn.Module):
+    """A body, a hidden layer handed out as features, and logits: (n, …) → (n, hidden), (n, outputs)."""
+
+    def __init__(self, body: nn.Module, features: int, outputs: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.body = body
+        self.hidden = nn.Sequential(nn.Linear(features, hidden), nn.LeakyReLU(0.2))
+        self.logits = nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Judgement:
+        features = exact(self.hidden(self.body(x)))
+        return Judgement(features, exact(self.logits(features)))
+
+
 class Averaged(nn.Module):
     """The mean of a body's features, for one number each: (n, …) → (n,)."""
 

@@ -53,9 +53,7 @@ def aae_supervised(
     adversarial_lr: float = 2e-4,
 ) -> Recipe:
     """The class goes into the decoder: `reparam sample RUN --pin y=3` draws it in every style."""
-    classes = data.require_classes("aae-supervised")
-    if data.labelled is not None:
-        raise ReparamError("aae-supervised needs every label; aae-semi-supervised makes do with some.")
+    classes = data.require_all_labels("aae-supervised")
     model = SupervisedAAE(
         choose.encoder(data.shape, latent, network, width, stochastic=False),
         _decoder(latent + classes, data, network, width, likelihood, std),
