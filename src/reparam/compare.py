@@ -167,19 +167,25 @@ def _pictures(system: System, yardstick: Yardstick, folder: Path, out: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     made = {}
     held_out = yardstick.held_out
+    labels = yardstick.labels if system.conditional else None
     if system.data.kind == "image":
-        made["samples"] = pictures.grid(system.sample(SHOWN).cpu(), 8)
-        if system.can("encode"):
-            made["reconstructions"] = pictures.pairs(held_out[:16], system.reconstruct(held_out[:16]).cpu())
+        if system.can("sample"):
+            made["samples"] = pictures.grid(system.sample(SHOWN).cpu(), 8)
+        if system.can("translate"):
+            made["translations"] = pictures.pairs(held_out[:16], system.translate(held_out[:16]).cpu())
+        if system.can("encode") and system.can("decode"):
+            some = held_out[:16], None if labels is None else labels[:16]
+            made["reconstructions"] = pictures.pairs(some[0], system.reconstruct(*some).cpu())
             half = min(6, len(held_out) // 2)
             if half:
-                between = system.interpolate(held_out[:half], held_out[half : 2 * half])
-                made["interpolation"] = pictures.interpolation(between.cpu())
-        else:
+                ends = held_out[:half], held_out[half : 2 * half]
+                told = (None, None) if labels is None else (labels[:half], labels[half : 2 * half])
+                made["interpolation"] = pictures.interpolation(system.interpolate(*ends, labels=told).cpu())
+        elif system.can("sample"):
             made["interpolation"] = pictures.interpolation(system.interpolate_noise(6).cpu())
-    elif system.data.shape == (2,):
-        made["samples"] = pictures.scatter(system.sample(2000).cpu(), limits=_limits(held_out))
-    if system.can("encode"):
+    elif system.data.shape == (2,) and (points := yardstick.made(system, held_out)):
+        made["samples"] = pictures.scatter(points[0], limits=_limits(yardstick.goal))
+    if system.can("encode") and not system.conditional:
         latent = system.encode(held_out).cpu()
         if latent.shape[1:] == (2,):
             made["latent"] = pictures.scatter(latent, yardstick.labels)

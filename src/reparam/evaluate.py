@@ -1,6 +1,7 @@
 """Measures a trained system on held-out data: how blurred, faithful, diverse, steady, costly, likely."""
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -40,6 +41,7 @@ from reparam.report.schema import (
     Machine,
     MeasureRecord,
     Question,
+    Sampling,
 )
 from reparam.run import read_log, read_settings, reload_data
 from reparam.system import System, load, write_json
@@ -139,16 +141,20 @@ class Yardstick:
         self.held_out = examples(data, part, n)
         self.labels = None if part.y is None else part.y[:n]
         self.train = examples(data, data.train, 3 * MOST)
+        # What is made is held against data of the domain that it is made for.
+        self.goal, goal = self.held_out, self.train
+        if data.domains:
+            self.goal, goal = (other_examples(s, k) for s, k in ((part, n), (data.train, 3 * MOST)))
         self.extract = _extractor(data, extractor)
         self.of = f"{self.extract.name} features" if self.extract else "the vectors themselves"
-        self.features, self.train_features = self.look(self.held_out), self.look(self.train)
-        self.floor = frechet_floor(
-            self.train_features, min(len(self.held_out), len(self.train) // 2), seed=seed
-        )
+        self.features, self.train_features = self.look(self.goal), self.look(goal)
+        self.floor = frechet_floor(self.train_features, min(len(self.goal), len(goal) // 2), seed=seed)
         self.judge = self._judge()
         # Cheap features: they are taken anew all along a run.
         self._probe = features.extractor("pixels") if data.kind == "image" else _flat
-        self._probed = self._probe(examples(data, data.validation, PROBE))
+        validation = data.validation
+        self._watched = examples(data, validation, PROBE)
+        self._probed = self._probe(other_examples(validation, PROBE) if data.domains else self._watched)
 
     def look(self, x: Tensor) -> Tensor:
         """What sample measures compare: features, or the vectors themselves, (n, …) → (n, d) float64."""
@@ -174,22 +180,34 @@ class Yardstick:
             ),
         )
 
+    def made(self, system: System, x: Tensor) -> tuple[Tensor, Sampling] | None:
+        """What a system makes, as many as x (n, …): translations of x, or samples; None if nothing."""
+        if system.can("translate"):
+            return system.translate(x, seed=self.seed).cpu(), "translations"
+        return (system.sample(len(x), self.seed).cpu(), "prior draws") if system.can("sample") else None
+
     def probe(self, system: System) -> float:
-        """Kernel distance of a few samples to validation data: cheap enough to be repeated along a run."""
+        """Kernel distance of a few samples to validation data: cheap enough to be repeated along a run.
+
+        Not a number of a system that makes none.
+        """
         training = system.model.training
-        samples = system.model.eval() and system.sample(PROBE, self.seed)
+        made = system.model.eval() and self.made(system, self._watched)
         system.model.train(training)
-        return kernel_distance(self._probe(samples.cpu()), self._probed, times=2).value
+        return kernel_distance(self._probe(made[0]), self._probed, times=2).value if made else math.nan
 
     def measure(self, system: System, probes: Sequence[float] = ()) -> Records:
         """Every measure that the system and the data allow."""
-        samples = system.sample(len(self.held_out), self.seed).cpu()
-        found = self._faithful(system) | self._of_samples(samples) | self._modes(system)
-        found |= self._codes(system) | self._likelihood(system)
-        if len(probes) >= PROBES_LEAST:
+        found = self._faithful(system) | self._codes(system) | self._likelihood(system)
+        if made := self.made(system, self.held_out):
+            found |= self._of_samples(*made) | self._modes(system)
+        else:
+            key = "kernel_distance" if self.data.kind == "image" else "mmd"
+            found |= _missing(f"{system.name} makes no data.", key)
+        if made and len(probes) >= PROBES_LEAST:
             look = "pixels" if self.data.kind == "image" else None
             series = np.array(probes)
-            found |= _taken(lambda: steadiness(series), "steadiness", sampling="prior draws", extractor=look)
+            found |= _taken(lambda: steadiness(series), "steadiness", sampling=made[1], extractor=look)
         return {key: found[key] for key in LABELS if key in found}
 
     def _judge(self) -> classifier.Judge | None:
@@ -205,7 +223,7 @@ class Yardstick:
             return _missing(f"{system.name} has no encoder, so it cannot reconstruct.", "mse")
         x, judge, seed = self.held_out, self.judge, self.seed
         facts = {"sampling": "posterior mean"}
-        made = system.reconstruct(x).cpu()
+        made = system.reconstruct(x, self.labels).cpu()
         if self.data.kind == "image":
             found = _taken(lambda: reconstruction(x, made, seed=seed), "mse", "psnr", "ssim", **facts)
         else:
@@ -222,7 +240,7 @@ class Yardstick:
             found |= _taken(take, *keys, sampling=sampling)
         return found
 
-    def _of_samples(self, samples: Tensor) -> Records:
+    def _of_samples(self, samples: Tensor, sampling: Sampling) -> Records:
         real, judge, image = self.features, self.judge, self.data.kind == "image"
         try:
             made = self.look(samples)
@@ -235,10 +253,10 @@ class Yardstick:
             measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, on_features: bool = True
         ):
             name = self.extract.name if self.extract and on_features else None
-            found.update(_taken(measure, *keys, sampling="prior draws", extractor=name))
+            found.update(_taken(measure, *keys, sampling=sampling, extractor=name))
 
         if image:
-            take(lambda: sharpness(samples, self.held_out, seed=self.seed), "sharpness", on_features=False)
+            take(lambda: sharpness(samples, self.goal, seed=self.seed), "sharpness", on_features=False)
             take(lambda: kernel_distance(made, real, **common), "kernel_distance")
         else:
             take(lambda: mmd(made, real, rbf(median_distance(real)), **common), "mmd")
@@ -247,7 +265,7 @@ class Yardstick:
         take(lambda: coverage.coverage(made, real, **common), "recall", "coverage", "precision", "density")
         take(lambda: diversity(made, real, **common), "diversity")
         take(lambda: memorisation(made, real, self.train_features, **common), "memorisation")
-        if judge:
+        if judge and not self.data.domains:  # it judges the first domain
             take(
                 lambda: classifier.balance(judge, samples, self.held_out, seed=self.seed),
                 "balance",
@@ -262,7 +280,7 @@ class Yardstick:
 
     def _modes(self, system: System) -> Records:
         toy = self.data.spec.get("spec")
-        if toy not in toys.MODES:
+        if toy not in toys.MODES or not system.can("sample"):
             return {}
         centres, sigma = toys.MODES[toy]
         samples = system.sample(MODES_OF, self.seed).cpu()
@@ -395,6 +413,12 @@ def examples(data: Data, split: Split, most: int) -> Tensor:
         if name == "binarise"
     }
     return data.batch(split, rows, **noise)["x"]
+
+
+def other_examples(split: Split, most: int) -> Tensor:
+    """The first examples of the second domain, in the order of the data."""
+    x = split.other[:most] if split.other is not None else split.x[:0]
+    return x.float() / 255 if x.dtype == torch.uint8 else x
 
 
 def _extractor(data: Data, asked: str | Callable[[Tensor], Tensor] | None) -> Extractor | None:

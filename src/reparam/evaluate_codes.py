@@ -49,6 +49,10 @@ def measures_of_codes(
     if not system.can("encode"):
         yield _refused("mutual_information", f"{system.name} has no encoder, so it has no codes.")
         return
+    if system.conditional:
+        why = f"the codes of {system.name} hold the class that they are told: it is no find in them."
+        yield _refused("mutual_information", why)
+        return
     theirs, whole = system.encode(train).cpu().flatten(1), system.encode(held_out).cpu()
     own = whole.flatten(1)
     if len(data.classes or ()) > 1:
@@ -128,7 +132,9 @@ def _of_laws(system: System, x: Tensor, own: Tensor, of: str, seed: int) -> Iter
 
 def _prior(system: System, shape: tuple[int, ...]) -> str | None:
     """The source that gives the codes of samples, where it is one and of the codes' shape."""
-    sources = asks(system.model.sample).noise
+    if not system.can("sample"):
+        return None
+    sources = asks(system.model.sample).noise  # pyright: ignore[reportArgumentType]
     return sources[0] if len(sources) == 1 and system.model.noise()[sources[0]].shape == shape else None
 
 

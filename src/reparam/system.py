@@ -15,7 +15,7 @@ from reparam.data import load as load_data
 from reparam.engine import versions
 from reparam.errors import ReparamError
 from reparam.model import Model, asks
-from reparam.noise import Control, Streams
+from reparam.noise import Control, Normal, Streams
 from reparam.registry import DataFacts, Recipe
 
 CHUNK = 500  # examples at once, where nothing else says how many
@@ -66,6 +66,11 @@ class System:
     def can(self, ability: str) -> bool:
         """Whether the model has `sample`, `encode`, `decode`, `translate`, `score` or `log_weights`."""
         return hasattr(self.model, ability)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether its encoder must be told the class."""
+        return self.can("encode") and "y" in asks(self._ability("encode", "encoder")).fields
 
     @torch.inference_mode()
     def sample(
@@ -118,20 +123,26 @@ class System:
         return self.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
 
     def interpolate_noise(self, n: int = 8, steps: int = 8, seed: int = 0) -> Tensor:
-        """Great circles between two draws of the sampler's noise: (n, steps, *shape).
+        """Ways between two draws of the sampler's noise: (n, steps, *shape).
 
-        What a model without an encoder can show. On the circle a normal draw keeps its length; a
-        straight line would pass through points that are never drawn.
+        What a model without an encoder can show. Normal draws go on a great circle, on which they keep
+        their length: a straight line would pass through points that are never drawn. Other laws go
+        straight, and choices stay what they were.
         """
         sample = self._ability("sample", "sampler")
-        names = asks(sample).noise
+        names, sources = asks(sample).noise, self.model.noise()
         ends = [self.draw(names, n, Control(seed + i)) for i in (0, 1)]
-        t = torch.linspace(0, 1, steps, device=self.device).view(1, -1, 1) * torch.pi / 2
+        t = torch.linspace(0, 1, steps, device=self.device).view(1, -1, 1)
+        circle = ((t * torch.pi / 2).cos(), (t * torch.pi / 2).sin())
         noise = {}
         for name in names:
             a, b = (end[name].flatten(1)[:, None] for end in ends)
-            line = (t.cos() * a + t.sin() * b).flatten(0, 1)
-            noise[name] = line.view(n * steps, *ends[0][name].shape[1:])
+            if not a.is_floating_point():
+                line = a.expand(-1, steps, -1)
+            else:
+                start, end = circle if isinstance(sources[name], Normal) else (1 - t, t)
+                line = start * a + end * b
+            noise[name] = line.flatten(0, 1).view(n * steps, *ends[0][name].shape[1:])
         with torch.inference_mode():
             x = self._chunked(sample, n * steps, **noise)
         return x.unflatten(0, (n, steps))

@@ -93,8 +93,10 @@ def reconstruct(
     system = _load(run, device)
     _needs(system, "encode", "encoder")
     out = target(system, run, out, "reconstructions")
-    x = _examples(_read(system, data), "test")[:n]
-    made = _in_units(system, system.reconstruct(x).cpu())
+    _needs(system, "decode", "decoder")
+    read = _read(system, data)
+    x = _examples(read, "test")[:n]
+    made = _in_units(system, system.reconstruct(x, _labels(read, "test", n)).cpu())
     x = _in_units(system, x)
     arrays = {"x": x, "reconstruction": made}
     if system.data.kind == "image":
@@ -133,12 +135,14 @@ def interpolate(
     positive(rows=rows, steps=steps)
     system = _load(run, device)
     out = target(system, run, out, "interpolation")
-    if system.can("encode"):
-        x = _examples(_read(system, None), "test")
+    if system.can("encode") and system.can("decode"):
+        read = _read(system, None)
+        x, y = _examples(read, "test"), _labels(read, "test")
         rows = min(rows, len(x) // 2)
         if not rows:
             raise ReparamError("a walk needs two test examples, and there is only one.")
-        walks = system.interpolate(x[:rows], x[rows : 2 * rows], steps)
+        told = (None, None) if y is None else (y[:rows], y[rows : 2 * rows])
+        walks = system.interpolate(x[:rows], x[rows : 2 * rows], steps, labels=told)
     else:
         walks = system.interpolate_noise(rows, steps, seed)
     walks = _in_units(system, walks.cpu())
@@ -228,7 +232,7 @@ def encode(
     read = _read(system, data)
     arrays = {}
     for split in ("train", "validation", "test"):
-        arrays[f"x_{split}"] = system.encode(_examples(read, split)).flatten(1)
+        arrays[f"x_{split}"] = system.encode(_examples(read, split), _labels(read, split)).flatten(1)
         if (y := getattr(read, split).y) is not None:
             arrays[f"y_{split}"] = y
     write_npz(out, arrays)
@@ -268,7 +272,7 @@ def score(
     read = _read(system, data)
     rows = []
     for name in ("train", "validation", "test") if split == "all" else (split,):
-        scores = system.score(_examples(read, name), seed).cpu()
+        scores = system.score(_examples(read, name), seed, y=_labels(read, name)).cpu()
         labels = getattr(read, name).y
         words = [""] * len(scores) if labels is None else [(read.classes or ())[int(y)] for y in labels]
         rows += [(name, i, s, w) for i, (s, w) in enumerate(zip(scores.tolist(), words, strict=True))]
@@ -346,6 +350,12 @@ def _examples(data: "Data", split: str) -> "Tensor":
         if name == "binarise" and split == "train"
     }
     return data.batch(part, torch.arange(part.n), **noise)["x"]
+
+
+def _labels(data: "Data", split: str, most: int | None = None) -> "Tensor | None":
+    """The classes of a whole split, or of its first rows, (n,); None where there are none."""
+    y = getattr(data, split).y
+    return None if y is None else y[:most]
 
 
 def _in_units(system: "System", x: "Tensor") -> "Tensor":

@@ -27,7 +27,7 @@ VERSION = 2
 
 Question = Literal["blurred", "faithful", "codes", "diverse", "steady", "costly", "likelihood", "quality"]
 Better = Literal["lower", "higher", "one", "zero"]
-Sampling = Literal["prior draws", "posterior mean", "posterior sample"]
+Sampling = Literal["prior draws", "posterior mean", "posterior sample", "translations"]
 HeldOut = Literal["validation", "test"]
 Binarisation = Literal["none", "static", "dynamic", "threshold"]
 
