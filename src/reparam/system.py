@@ -136,7 +136,7 @@ class System:
         circle = ((t * torch.pi / 2).cos(), (t * torch.pi / 2).sin())
         noise = {}
         for name in names:
-            a, b = (end[name].flatten(1)[:, None] for end in ends)
+            a, b = (end[name].reshape(n, 1, -1) for end in ends)
             if not a.is_floating_point():
                 line = a.expand(-1, steps, -1)
             else:
