@@ -93,6 +93,7 @@ VARIANTS = [
     ("aae", "vector", {"posterior": "gaussian"}),
     ("aae", "vector", {"prior": "ring", "latent": 2}),
     ("aae", "vector", {"prior": "swiss-roll", "latent": 2, "posterior": "gaussian"}),
+    ("dip-vae", "vector", {"covariance": "means"}),
     ("vq-prior", "grey", {"network": "transformer"}),
     ("gan", "vector", {"game": "hinge"}),
     ("gan", "grey", {"game": "hinge"}),
@@ -707,6 +708,11 @@ LEARNING = {
     "aae-reduction": (RING, {"clusters": 8, "width": 32, "lr": 3e-3}, 600),
     "aet": (HOOKS, {"latent": 16, "width": 32, "lr": 3e-3}, 200),
     "avt": (HOOKS, {"latent": 16, "width": 32, "lr": 3e-3}, 300),
+    "beta-tc-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "beta": 2.0}, 400),
+    "factor-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "gamma": 2.0}, 400),
+    "dip-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "off_diagonal": 1.0}, 400),
+    "info-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "penalty": 10.0}, 400),
+    "capacity-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 4.0, "gamma": 10.0}, 400),
 }
 
 
