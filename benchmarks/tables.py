@@ -33,6 +33,8 @@ def figures() -> str:
         "aae-ring": _ring,
         "vae-gan": _avatars,
         "vqvae": _codes,
+        "25gaussians-pairs": _toys,
+        "lines": _lines,
     }.items():
         path = RESULTS / f"{name}.json"
         if path.is_file():
@@ -73,13 +75,24 @@ def _vae(content: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _toys(content: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
-    for model in ("wgan-gp", "gan"):
+    for model in dict.fromkeys(row["model"] for row in content["rows"]):
         rows = [row for row in content["rows"] if row["model"] == model]
         modes = ", ".join(f"{row['modes']:.0f}" for row in rows)
         quality = ", ".join(f"{100 * row['quality']:.0f} %" for row in rows)
         found.append(
             (f"25 Gaussians, {model}, {len(rows)} seeds", f"modes {modes}; of high quality {quality}")
         )
+    return found
+
+
+def _lines(content: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for row in content["rows"]:
+        words = []
+        for key in ("distance", "smoothness"):
+            low, high = row[key]["interval"]
+            words.append(f"{key} {row[key]['value']:.4f} ({low:.4f} – {high:.4f})")
+        found.append((f"Walks between lines, {row['model']}", "; ".join(words)))
     return found
 
 

@@ -17,6 +17,7 @@ from reparam.data import load
 from reparam.engine import Engine
 from reparam.errors import ReparamError
 from reparam.noise import (
+    Around,
     Bernoulli,
     Categorical,
     Control,
@@ -27,6 +28,7 @@ from reparam.noise import (
     Permutation,
     SharedUniform,
     Source,
+    Sphere,
     Streams,
     SwissRoll,
     Uniform,
@@ -192,6 +194,35 @@ def test_swiss_roll_is_uniform_in_squared_radius_and_on_the_spiral(where: str):
     torch.testing.assert_close(torch.from_numpy(x), torch.from_numpy(on), rtol=0, atol=1e-4)
 
 
+def on_the_sphere(x: np.ndarray) -> None:
+    """Each coordinate of a uniform point: (1 + x)/2 ~ Beta((m − 1)/2, (m − 1)/2); directions have no bias."""
+    m = x.shape[1]
+    np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, rtol=0, atol=1e-6)
+    tilted = x @ np.full(m, m**-0.5)
+    for coordinate in (*x.T, tilted):
+        fits((1 + coordinate) / 2, stats.beta((m - 1) / 2, (m - 1) / 2).cdf)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("m", [2, 3, 7])
+def test_sphere_is_uniform(m: int, where: str):
+    on_the_sphere(draws(Sphere((m,)), where))
+
+
+def test_a_sphere_of_two_points_is_refused():
+    with pytest.raises(ReparamError, match="at least 2 dimensions"):
+        Sphere((1,))
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_around_is_uniform_numbers_and_a_bearing(where: str):
+    x = draws(Around.of(4, 2), where)
+    assert x.shape == (N, 5)
+    fits(x[:, :2], stats.uniform.cdf)
+    on_the_sphere(x[:, 2:])
+    assert set(np.unique(draws(Around.of(2, 1), where)[:, 1])) == {-1.0, 1.0}  # the circle's two bearings
+
+
 LAWS: list[Source] = [
     Normal((2, 3)),
     Uniform((2,)),
@@ -203,6 +234,8 @@ LAWS: list[Source] = [
     GaussianRing(),
     SwissRoll(),
     SharedUniform((3,)),
+    Sphere(),
+    Around.of(4, 2),
 ]
 
 

@@ -270,6 +270,56 @@ class SwissRoll(Source):
         return f"swiss roll of radius {self.radius:g} and {self.turns:g} turns, shape (2)"
 
 
+@dataclass(frozen=True)
+class Sphere(Source):
+    """Uniform on the unit sphere in as many dimensions as the shape says: a normal draw at length 1."""
+
+    shape: Shape = (3,)
+
+    def __post_init__(self) -> None:
+        if self.shape[0] < 2:
+            raise ReparamError(
+                "a sphere needs at least 2 dimensions (2 make a circle): in one there are two points. "
+                "Give latent=2 or more."
+            )
+
+    def draw(self, rng: Rng, n: int) -> Tensor:
+        return _normalised(rng.normal((n, *self.shape)))
+
+    @property
+    def law(self) -> str:
+        return f"uniform on the unit sphere, shape {_of(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Around(Source):
+    """What a law about a direction in `dimensions` is drawn from: uniform numbers, of which its angle is made,
+    and beside them a uniform point of the sphere in one dimension less, its bearing.
+    """
+
+    shape: Shape = (3,)
+    uniforms: int = 1
+
+    @classmethod
+    def of(cls, dimensions: int, uniforms: int) -> "Around":
+        """For a sphere in so many dimensions."""
+        return cls((uniforms + dimensions - 1,), uniforms)
+
+    def draw(self, rng: Rng, n: int) -> Tensor:
+        bearing = _normalised(rng.normal((n, self.shape[0] - self.uniforms)))
+        return torch.cat([rng.uniform((n, self.uniforms)), bearing], 1)
+
+    @property
+    def law(self) -> str:
+        bearing = self.shape[0] - self.uniforms
+        return f"{self.uniforms} × U[0, 1) and uniform on the unit sphere, shape ({bearing})"
+
+
+def _normalised(x: Tensor) -> Tensor:
+    # A draw of zeros alone is no direction; it would be no number either.
+    return x / x.norm(dim=1, keepdim=True).clamp_min(1e-30)
+
+
 # Streams
 
 

@@ -4,6 +4,7 @@ import math
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reparam.distributions import (
@@ -14,6 +15,8 @@ from reparam.distributions import (
     Gaussian,
     Judgement,
 )
+from reparam.errors import ReparamError
+from reparam.spheres import UNIFORMS, PowerSpherical, VonMisesFisher
 
 
 class Body(Protocol):
@@ -85,6 +88,55 @@ class CubeCode(nn.Module):
 
     def forward(self, features: Tensor) -> Delta:
         return Delta(torch.tanh(exact(self.linear(features))))
+
+
+class VonMisesFisherCode(nn.Module):
+    """(n, features) → von Mises–Fisher over codes (n, latent) of length 1, κ = 1 + softplus."""
+
+    uniforms = UNIFORMS  # of the noise that the law is pushed from
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, latent + 1)
+
+    def forward(self, features: Tensor) -> VonMisesFisher:
+        return VonMisesFisher(*_direction_and_kappa(exact(self.linear(features))))
+
+
+class FixedVonMisesFisherCode(nn.Module):
+    """(n, features) → von Mises–Fisher of one given κ: its KL is a constant, and cannot vanish."""
+
+    uniforms = UNIFORMS
+    kappa: Tensor
+
+    def __init__(self, features: int, latent: int, kappa: float) -> None:
+        super().__init__()
+        if not (math.isfinite(kappa) and kappa > 0):
+            raise ReparamError(f"the concentration κ is {kappa}; give a finite number above 0.")
+        self.linear = nn.Linear(features, latent)
+        self.register_buffer("kappa", torch.full((1, 1), float(kappa)))
+
+    def forward(self, features: Tensor) -> VonMisesFisher:
+        direction = F.normalize(exact(self.linear(features)))
+        return VonMisesFisher(direction, self.kappa.expand(len(direction), 1))
+
+
+class PowerSphericalCode(nn.Module):
+    """(n, features) → Power Spherical over codes (n, latent) of length 1, κ = 1 + softplus."""
+
+    uniforms = 1
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, latent + 1)
+
+    def forward(self, features: Tensor) -> PowerSpherical:
+        return PowerSpherical(*_direction_and_kappa(exact(self.linear(features))))
+
+
+def _direction_and_kappa(x: Tensor) -> tuple[Tensor, Tensor]:
+    # Davidson et al. 2018's 1 keeps κ from 0; the bound is where the laws were checked to.
+    return F.normalize(x[:, 1:]), (1 + F.softplus(x[:, :1])).clamp_max(1e5)
 
 
 # Decoders' heads: the noise of p(x|z)
