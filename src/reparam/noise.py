@@ -293,8 +293,10 @@ class Sphere(Source):
 
 @dataclass(frozen=True)
 class Around(Source):
-    """What a law about a direction in `dimensions` is drawn from: uniform numbers, of which its angle is made,
-    and beside them a uniform point of the sphere in one dimension less, its bearing.
+    """What a law about a direction is drawn from.
+
+    Uniform numbers, of which its angle is made, and beside them its bearing: a uniform point of the sphere in
+    one dimension less.
     """
 
     shape: Shape = (3,)

@@ -1,8 +1,8 @@
 """Laws on the unit sphere in m dimensions: von Mises–Fisher, and the Power Spherical.
 
-Both have a mean direction μ and a concentration κ > 0, and a density that depends on μᵀx = cos θ alone. A draw is
-an angle θ and a direction around μ. How θ changes with κ is the implicit reparameterisation: its distribution
-function stays where it is. That gradient is unbiased whichever way θ was drawn, and no correction is due.
+Both have a mean direction μ and a concentration κ > 0, and a density that depends on μᵀx = cos θ alone. A
+draw is an angle θ and a bearing around μ. The gradient is by implicit reparameterisation: θ moves with κ so
+that its distribution function stays where it is. It is unbiased however θ was drawn; no correction is due.
 For m ≥ 2; checked for m ≤ 10,000 and 10⁻³ ≤ κ ≤ 10⁵, in float32.
 """
 
@@ -18,7 +18,6 @@ from numpy.polynomial import Polynomial
 from torch import Tensor
 
 from reparam.distributions import total
-
 
 PROPOSALS = 4  # of the rejection sampler; all are rejected in at most 0.342⁴ = 1.4 % of draws
 UNIFORMS = 3 * PROPOSALS + 1  # numbers that an angle of von Mises–Fisher is made of
@@ -74,7 +73,7 @@ class PowerSpherical(NamedTuple):
         """log density by the sphere's area, x (n, m) of length 1: (n,)."""
         chord = (x - self.direction).square().sum(1, keepdim=True)
         # (1 + μᵀx)/2 by the chord; the antipode, whose density is 0, is kept finite.
-        power = self.kappa * torch.log1p(-0.25 * chord.clamp_max(4 * (1 - 1e-6)))
+        power = self.kappa * torch.log1p(-0.25 * chord.clamp_max(4 * (1 - 1.2e-7)))
         m = x.shape[1]
         return total(power - (_log_moment_of_power(self.kappa.double(), m) + log_area(m)).to(x.dtype))
 
@@ -99,8 +98,8 @@ def log_area(m: int) -> float:
 def around(direction: Tensor, theta: Tensor, tangent: Tensor) -> Tensor:
     """The point at angle θ (n, 1) from a direction (n, m), towards a unit vector (n, m − 1) of the tangents.
 
-    The north pole is reflected onto the direction by the one of Householder's two mirrors that stands far from
-    it (to the direction or to its opposite): it is exact, and its gradient bounded, for directions near the pole.
+    The north pole is reflected onto the direction or its opposite, by that of Householder's two mirrors which
+    loses no digits: so it is exact, and its gradient bounded, for directions near the pole too.
     """
     first = direction[:, :1]
     sign = torch.where(first < 0, -1.0, 1.0).to(direction.dtype)
@@ -246,18 +245,17 @@ NEWTON = 6  # steps of the inverse, within a cell
 
 
 class _VonMisesFisherAngle(torch.autograd.Function):
-    """θ by rejection at PROPOSALS × 3 uniform numbers, and by the inverse at one more where all are rejected."""
+    """θ by rejection at PROPOSALS × 3 uniform numbers; by the inverse at one more where all are rejected."""
 
     @staticmethod
     def forward(ctx: Any, kappa: Tensor, u: Tensor, m: int) -> Tensor:
         kappa = kappa.expand(len(u), 1)
         # Column by column, which is several times faster than numbers that do not lie together.
-        columns, left = u.t().contiguous(), kappa[:, 0].contiguous()
-        theta, accepted = _proposed(left, *columns[:3], m)
+        columns, concentration = u.t().contiguous(), kappa[:, 0].contiguous()
+        theta, accepted = _proposed(concentration, columns[:3], m)
         rows = (~accepted).nonzero()[:, 0]
         for k in range(3, 3 * PROPOSALS, 3):
-            left = kappa[rows, 0]
-            theta[rows], accepted = _proposed(left, *columns[k : k + 3, rows], m)
+            theta[rows], accepted = _proposed(concentration[rows], columns[k : k + 3, rows], m)
             rows = rows[~accepted]
         theta = theta[:, None]
         if len(rows):
@@ -289,12 +287,13 @@ class _PowerSphericalAngle(torch.autograd.Function):
         return gradient * _slope(theta, _power_spherical(kappa, ctx.m)), None, None
 
 
-def _proposed(kappa: Tensor, u: Tensor, v: Tensor, test: Tensor, m: int) -> tuple[Tensor, Tensor]:
-    """A proposal θ made of uniform u and v, and whether it is accepted: (n,) each. Ulrich 1984; Wood 1994, §3.
+def _proposed(kappa: Tensor, uniforms: Tensor, m: int) -> tuple[Tensor, Tensor]:
+    """A proposal θ made of uniforms (3, n), and whether it is accepted: (n,) each. Ulrich 1984; Wood 1994.
 
     With t the first coordinate of a uniform point, tan² ½θ = b (1 + t)/(1 − t). Wood's test, written in
     r = (1 + b)/(b (1 + t) + 1 − t), is log test ≤ (m − 1) (1 − r + log r), and loses no digits at a large κ.
     """
+    u, v, test = uniforms
     b = (m - 1) / (2 * kappa + torch.sqrt(4 * kappa.square() + (m - 1) ** 2))
     # A uniform point's first two coordinates have a squared length of law 1 − U^{2/(m−2)}.
     radius = torch.sqrt(1 - torch.exp(2 / (m - 2) * torch.log(u))) if m > 2 else 1.0
@@ -331,8 +330,8 @@ def _inverse(u: Tensor, shape: _Shape) -> Tensor:
 def _slope(theta: Tensor, shape: _Shape) -> Tensor:
     """dθ/dκ at a fixed F(θ; κ): −∂F/∂κ / f = −1/f(θ) ∫ (score − E[score]) f from either end to θ, (n, 1).
 
-    This is the implicit reparameterisation of Figurnov et al. 2018 (arXiv:1805.08498), and as the law of θ has
-    one dimension, the only one. Of the ends, the nearer one: the integral there is small and its digits count.
+    The implicit reparameterisation of Figurnov et al. 2018 (arXiv:1805.08498); as θ has one dimension, there
+    is no other. Of the ends, the nearer one: the integral there is small, and its digits count.
     """
     low, high = _range(shape)
     places, weights = _rule(theta, CELLS)

@@ -93,8 +93,8 @@ def _log_normal(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 def _log_stratified(means: Tensor, examples: int) -> Tensor:
     """log of the weights in q̂ of a batch's m posteriors: (m, m), row i for the z of example i.
 
-    Of the N terms of q(z) = 1/N Σ q(z|x), that of z's own example is known: 1/N. The others of the batch stand
-    for the N − 1 that remain. Rows sum to 1; Chen et al. 2018, appendix C.2, give their last column more.
+    Of the N terms of q(z) = 1/N Σ q(z|x), that of z's own example is known: 1/N. The others of the batch
+    stand for the N − 1 that remain. Rows sum to 1; Chen et al. 2018, appendix C.2, give one column more.
     """
     batch = len(means)
     if batch < 2:

@@ -12,7 +12,9 @@ class SphericalVAE(Model):
 
     name = "spherical-vae"
     paper = "Davidson et al. 2018, Hyperspherical Variational Auto-Encoders, arXiv:1804.00891"
-    surrogates = ("distortion",)  # a proposal is accepted or not: the gradient is not of that step but of the law
+    surrogates = (
+        "distortion",
+    )  # a proposal is accepted or not: the gradient is not of that step but of the law
 
     # Structure and training flow
 

@@ -30,12 +30,14 @@ def spherical_vae(
 ) -> Recipe:
     """Codes are points of length 1 in `latent` dimensions: one more than those of the VAE to compare with.
 
-    kappa fixes the concentration of vMF (Xu & Durrett 2018, arXiv:1808.10805): the rate is then a constant. An
-    encoder of one's own returns the law that `posterior` names. Small latents profit; from about 20 a plain VAE
-    is better.
+    kappa fixes the concentration of vMF (Xu & Durrett 2018, arXiv:1808.10805): the rate is then a constant.
+    An encoder of one's own returns the law that `posterior` names. Davidson et al. found small latents to
+    profit, and a plain VAE to be better from about 20.
     """
     if kappa is not None and posterior != "vmf":
-        raise ReparamError("a fixed kappa is that of von Mises–Fisher: take posterior=vmf, or leave kappa out.")
+        raise ReparamError(
+            "a fixed kappa is that of von Mises–Fisher: take posterior=vmf, or leave kappa out."
+        )
     prior = Sphere((latent,))
     if encoder is None:
         body = choose.body(data.shape, network, width)
@@ -50,6 +52,4 @@ def spherical_vae(
     decoder = decoder or nn.Sequential(
         choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
     )
-    return Recipe(
-        SphericalVAE(encoder, decoder, Around.of(latent, uniforms), prior), {"default": Adam(lr)}
-    )
+    return Recipe(SphericalVAE(encoder, decoder, Around.of(latent, uniforms), prior), {"default": Adam(lr)})
