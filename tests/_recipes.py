@@ -23,7 +23,8 @@ from reparam.system import System
 torch.set_num_threads(1)
 
 NAMES = sorted(registry.recipes())
-SMALL = {"latent": 4, "clusters": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "decay": 0.9}
+# A weight of 1,000, as the capacity-vae has, is nothing for the plain SGD of some of these runs.
+SMALL = {"latent": 4, "clusters": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "decay": 0.9, "gamma": 1.0}
 
 
 def scheduled(data: DataFacts, *, latent: int = 4, width: int = 16) -> Recipe:
