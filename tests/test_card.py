@@ -1,6 +1,7 @@
 """The card: it validates, says what the code says, disturbs nothing, and can be read in a terminal."""
 
 import io
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,12 +17,14 @@ from reparam.registry import DataFacts
 from reparam.report.schema import Card, NoiseCard
 from reparam.schedules import Ramp
 
-IMAGE = DataFacts("images", "image", (1, 12, 12), "grey", None, 100)
+IMAGE = DataFacts("images", "image", (1, 12, 12), "grey", ("a", "b"), 100, ("images", "others"))
 VECTOR = DataFacts("vectors", "vector", (3,), "real", None, 100)
 
 
 def model_of(name: str, about: DataFacts = IMAGE, **settings: object) -> Model:
     small = {"width": 16} if "width" in registry.settings(name) else {}
+    if name == "aae-semi-supervised":
+        about = replace(about, labelled=10)
     return registry.recipe(name)(about, **small, **settings).model
 
 

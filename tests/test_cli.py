@@ -245,7 +245,15 @@ def test_compare_passes_on_what_was_said(cli: Cli, tmp_path: Path, monkeypatch: 
         "n": 500,
         "extractor": "pixels",
         "device": "auto",
-        "data_options": {"binarise": "none", "size": 8, "mirror": False, "skip_bad": False},
+        "data_options": {
+            "binarise": "none",
+            "size": 8,
+            "mirror": False,
+            "skip_bad": False,
+            "labels": None,
+            "to": None,
+            "disjoint": False,
+        },
     }
 
 
