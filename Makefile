@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PEERS := .bench/peers-venv
+RECBOLE := .bench/recbole-venv
 
-.PHONY: help setup demo test test-long lint benchmark benchmark-step docs clean
+.PHONY: help setup demo test test-long lint benchmark benchmark-step benchmark-peers benchmark-multivae docs clean
 
 help:
 	@echo "make demo            train VAE, GAN, AAE and VAE/GAN on handwritten digits and compare them (about 6 minutes)"
@@ -12,6 +14,7 @@ help:
 	@echo "make lint            style and types"
 	@echo "make test-long       the tests that take many minutes"
 	@echo "make benchmark       the figures that models must reach (hours), benchmark-step: the cost of a step"
+	@echo "make benchmark-peers other libraries on the same work, in an environment of its own (about 15 minutes)"
 	@echo "make docs            README tables, the command line's page and the JSON schemas, from what they describe"
 
 setup: $(READY)
@@ -48,6 +51,30 @@ benchmark: setup
 
 benchmark-step: setup
 	$(BIN)/python benchmarks/step.py
+
+benchmark-peers: $(PEERS)/.ready
+	$(PEERS)/bin/python benchmarks/peers/run.py $(ARGS)
+
+# pythae 0.1.2 is of 2023 and pins nothing; torch first, as above.
+$(PEERS)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt torch
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt pythae==0.1.2
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt -e ".[measures]"
+	@touch $@
+
+benchmark-multivae: $(RECBOLE)/.ready
+	$(RECBOLE)/bin/python benchmarks/peers/multivae.py $(ARGS)
+
+# RecBole 1.2.1 needs these older packages; it asks for none of them by itself.
+$(RECBOLE)/.ready: constraints.txt
+	$(PYTHON) -m venv $(RECBOLE)
+	$(RECBOLE)/bin/python -m pip install --quiet --upgrade "pip>=25.1" "setuptools<81"
+	$(RECBOLE)/bin/python -m pip install --quiet -c constraints.txt torch "numpy<2"
+	$(RECBOLE)/bin/python -m pip install --quiet -c constraints.txt recbole==1.2.1 \
+		"numpy<2" "pandas<2.2" "scipy<1.13" "ray<2.10" "setuptools<81"
+	@touch $@
 
 docs: setup
 	$(BIN)/python benchmarks/tables.py

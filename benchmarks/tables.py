@@ -62,6 +62,39 @@ def steps() -> str:
     return "\n".join(rows) + f"\n\n{about}"
 
 
+def peers() -> str:
+    """A row a model and setting: pythae beside reparam on the same work."""
+    path = RESULTS / "peers.json"
+    if not path.is_file():
+        return "Not measured yet: `make benchmark-peers`."
+    content = json.loads(path.read_text())
+    rows = [
+        "| model | setting | pythae, digits/s | reparam, digits/s | ratio | asked |",
+        "|---|---|---|---|---|---|",
+    ]
+    for r in content["rows"]:
+        asked = f"≥ {r['target']:.1f}" if "target" in r else ""
+        ours, theirs = (f"{r[side]['samples_a_second']:,.0f}" for side in ("reparam", "pythae"))
+        spread = f"{r['ratio']:.2f} ({r['ratios'][0]:.2f} – {r['ratios'][-1]:.2f})"
+        rows.append(f"| {r['model']} | {r['setting']} | {theirs} | {ours} | {spread} | {asked} |")
+    rows += ["", "| as it ships | | squared error | kernel distance | peak memory |", "|---|---|---|---|---|"]
+    for r in content["rows"]:
+        for side in ("pythae", "reparam") if "target" in r else ():
+            error, distance = (_with_interval(r[side][name]) for name in ("squared_error", "kernel_distance"))
+            rows.append(f"| {r['model']} | {side} | {error} | {distance} | {r[side]['peak_mib']:.0f} MiB |")
+    first = content["rows"][0]
+    about = (
+        f"{content['data']}, {content['networks']}, {first['epochs']} epochs; medians of {first['pairs']} "
+        f"pairs (and their range), {content['threads']} thread(s), pythae {content['versions']['pythae']}. "
+        f"Quality on {content['measured_on']}."
+    )
+    return "\n".join(rows) + f"\n\n{about}"
+
+
+def _with_interval(measured: dict[str, Any]) -> str:
+    return f"{measured['mean']:.4f} ({measured['low']:.4f} – {measured['high']:.4f})"
+
+
 def _vae(content: dict[str, Any]) -> list[tuple[str, str]]:
     low, high = content["interval"]
     return [
@@ -141,7 +174,8 @@ def _codes(content: dict[str, Any]) -> list[tuple[str, str]]:
 
 def readme(text: str) -> str:
     """The README with its generated parts anew."""
-    for name, part in {"systems": systems(), "figures": figures(), "steps": steps()}.items():
+    parts = {"systems": systems(), "figures": figures(), "steps": steps(), "peers": peers()}
+    for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, part=part: f"{m[1]}{part}\n{m[2]}", text, flags=re.DOTALL)
     return text

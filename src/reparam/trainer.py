@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -92,6 +93,7 @@ class Trainer:
         self.averaged = (
             {name: p.detach().clone() for name, p in model.named_parameters()} if average else None
         )
+        self.parameters = list(model.parameters())  # finding them anew costs more than averaging them
         # Whether a network draws by itself (dropout in one of a user's): found out at the first step.
         self.draws_itself: bool | None = None
 
@@ -144,7 +146,7 @@ class Trainer:
                 )
                 means |= self._move(play, terms)
         if self.averaged is not None and self.average_decay is not None:
-            for mean, p in zip(self.averaged.values(), self.model.parameters(), strict=True):
+            for mean, p in zip(self.averaged.values(), self.parameters, strict=True):
                 mean.lerp_(p.detach(), 1 - self.average_decay)
         self.step += 1
         return means
@@ -284,4 +286,4 @@ def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
 
 def _weighted(means: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     parts = [means[name] if weight == 1 else weight * means[name] for name, weight in weights.items()]
-    return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+    return reduce(torch.add, parts)
