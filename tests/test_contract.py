@@ -75,7 +75,7 @@ def _takes(name: str, kind: str) -> bool:
 KINDS = {
     name: next(
         found
-        for more in ("", ", few labels", " pair")
+        for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
         if (found := [kind + more for kind in ("vector", "grey") if _takes(name, kind + more)])
     )
     for name in registry.recipes()
