@@ -28,7 +28,7 @@ from reparam.metrics.modes import modes
 from reparam.metrics.sharpness import sharpness
 from reparam.nets import choose
 from reparam.nets.batch_norm import BatchNorm
-from reparam.nets.heads import GaussianCode, Given, Image, LearnedGaussianNoise
+from reparam.nets.heads import Cut, GaussianCode, Given, Image, LearnedGaussianNoise
 from reparam.nets.pooled import PooledBody, PooledGenerator
 from reparam.noise import Normal, Source, Streams
 from reparam.report.pictures import grid, interpolation, pairs, save, scatter
@@ -178,11 +178,11 @@ def lines() -> None:
         run = f"lines-{name}"
         with Streams(0).ambient("weights"):
             body = PooledBody(data.shape, 8, 4)
-            decoder = torch.nn.Sequential(PooledGenerator(data.shape, 8, 4), Image())
+            decoder = torch.nn.Sequential(PooledGenerator(data.shape, 8, 4), Cut())
         settings: dict[str, Any] = {"latent": 64, "decoder": decoder}
         match name:
             case "vae":
-                settings["decoder"] = torch.nn.Sequential(decoder[0], LearnedGaussianNoise())
+                settings["decoder"] = torch.nn.Sequential(decoder, LearnedGaussianNoise(False))
                 settings["encoder"] = torch.nn.Sequential(body, GaussianCode(body.features, 64))
             case "acai":
                 settings |= {"encoder": torch.nn.Sequential(body, Given()), "width": 64}

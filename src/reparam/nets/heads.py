@@ -153,6 +153,16 @@ class Image(nn.Module):
         return torch.sigmoid(exact(x)) if self.bounded else exact(x)
 
 
+class Cut(nn.Module):
+    """No noise: unbounded in training, and in use cut to [0, 1], which has no slope to learn by outside.
+
+    A sigmoid saturates on pictures that are nearly all black, and the network never leaves the blank one.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return exact(x) if self.training else exact(x).clamp(0, 1)
+
+
 class BernoulliNoise(nn.Module):
     """Bits, for binary data."""
 

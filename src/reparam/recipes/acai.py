@@ -38,7 +38,7 @@ def acai(
         channels = max(round(latent / body.features), 1)
         latent = channels * body.features
         encoder = encoder or nn.Sequential(PooledBody(data.shape, base, channels), heads.Given())
-        decoder = decoder or nn.Sequential(PooledGenerator(data.shape, base, channels), heads.Image(bounded))
+        decoder = decoder or nn.Sequential(PooledGenerator(data.shape, base, channels), heads.Cut())
         critic = critic or heads.Averaged(PooledBody(data.shape, base, channels))
     model = ACAI(encoder, decoder, critic, latent, math.prod(data.shape), penalty=penalty, leak=leak)
     return Recipe(model, {"default": Adam(lr)}, batch_size=64)
