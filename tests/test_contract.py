@@ -699,7 +699,7 @@ LEARNING = {
     "bigan": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 800),
     "intro-vae": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "margin": 4.0, "fidelity": 3.0}, 450),
     "soft-intro-vae": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "repulsion": 1.0}, 400),
-    "acai": (BARS, {"latent": 8, "width": 32}, 75),
+    "acai": (BARS, {"latent": 16, "width": 32, "penalty": 0.05}, 150),
     "ganvae": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
     "cyclegan": (FAR, {"width": 32, "lr": 2e-3, "cycle": 1.0, "identity": 0.0}, 300),
     "cvae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 400),
@@ -733,8 +733,10 @@ def _teach(system: System, steps: int) -> None:
     assert data is not None
     engine = Engine(torch.device("cpu"))
     trainer = Trainer(system.model, data, rules, batch_size=64, streams=Streams(0), engine=engine)
+    system.model.train()
     for _ in range(steps):
         trainer.take_step()
+    system.model.eval()
 
 
 def _distance(system: System, x: Tensor) -> float:
