@@ -36,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "encode": use.encode,
     "score": use.score,
     "evaluate": measure.evaluate,
+    "diagnose": measure.diagnose,
     "compare": measure.compare,
     "data": data,
 }

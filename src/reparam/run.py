@@ -2,13 +2,14 @@
 
 RUN/system.json   what was built          RUN/run.json       how it is trained
 RUN/log.jsonl     terms by step           RUN/checkpoints/   the last two
+RUN/failure.json  which term or weight became no number, if one did
 """
 
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,9 +25,10 @@ from reparam.errors import ReparamError
 from reparam.memory import Peak
 from reparam.noise import Control, Streams
 from reparam.system import System, described, restore, write_json
-from reparam.trainer import Trainer
+from reparam.trainer import NotFinite, Trainer
 
 LOG_EVERY = 20
+FAILURE = "failure.json"
 
 
 class RunSettings(BaseModel):
@@ -150,8 +152,10 @@ def resume(
     session = _Session(system, data, run, settings, engine)
     session.restore()
     with session.writing() as writes:
-        if writes and steps is not None:
-            write_json(run / "run.json", settings.model_dump(mode="json"))
+        if writes:
+            (run / FAILURE).unlink(missing_ok=True)
+            if steps is not None:
+                write_json(run / "run.json", settings.model_dump(mode="json"))
     return _go(session, progress)
 
 
@@ -251,8 +255,8 @@ class _Session:
         self.engine.average([table])
         rows = [dict(zip(names, row, strict=True)) for row in table.tolist()]
         self.pending = []
-        self.trainer.check_finite(rows, self.trainer.step - len(rows) + 1)
         self.window += rows
+        self.trainer.check_finite(rows, self.trainer.step - len(rows) + 1)
 
     def log(self) -> None:
         """Writes the open window's means as one row, and opens the next."""
@@ -285,6 +289,16 @@ class _Session:
             if writes:
                 checkpoint.save(self.out / "checkpoints", self.trainer.step, files, facts)
         self.saved = self.trainer.step
+
+    def failed(self, error: NotFinite) -> ReparamError:
+        """Leaves a record of what is not finite, and of the steps before it, for `reparam diagnose`."""
+        before = self.window[: len(self.window) - (self.trainer.step - error.step) - 1]
+        record = {"version": 1, "step": error.step, **error.found, "before": before}
+        # Every process fails of the same. If the disk refuses as well, the first error is the one to be told.
+        if self.engine.rank == 0:
+            with suppress(OSError):
+                write_json(self.out / FAILURE, record)
+        return ReparamError(f"{error} `reparam diagnose {self.out}` shows what came before.")
 
     def restore(self) -> None:
         """Takes up the newest whole checkpoint, and drops the log's rows after it."""
@@ -326,6 +340,13 @@ class _Session:
 
 
 def _go(session: _Session, progress: Progress | None) -> System:
+    try:
+        return _play(session, progress)
+    except NotFinite as error:
+        raise session.failed(error) from None
+
+
+def _play(session: _Session, progress: Progress | None) -> System:
     settings, trainer = session.settings, session.trainer
     saved = time.monotonic()
     began = saved - session.seconds

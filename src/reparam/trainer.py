@@ -19,6 +19,15 @@ from reparam.optimisers import Optimiser
 from reparam.schedules import at
 
 
+class NotFinite(ReparamError):
+    """A term or a weight became infinite or no number at a step; `found` names it: turn, term and value, or
+    weights and value."""
+
+    def __init__(self, message: str, step: int, **found: str) -> None:
+        super().__init__(message)
+        self.step, self.found = step, found
+
+
 class Order:
     """Which rows of the training data each batch holds: a pure function of (data size, seed, batch number).
 
@@ -222,7 +231,7 @@ class Trainer:
                     self.engine.share(buffer)
 
     def check_finite(self, rows: list[dict[str, float]], first: int) -> None:
-        """Raises ReparamError naming the step, turn and term of the first value that is not a number.
+        """Raises NotFinite naming the step, turn and term of the first value that is not a number.
 
         rows are the terms of consecutive steps, from step `first` on.
         """
@@ -230,18 +239,25 @@ class Trainer:
             for name, value in row.items():
                 if not math.isfinite(value):
                     turn, term = name.split(".", 1)
-                    raise ReparamError(
+                    raise NotFinite(
                         f"the loss became {value} at step {first + offset}: turn {turn!r}, term {term!r}. "
-                        "Lower the learning rate, or look at that batch; the last good checkpoint is kept."
+                        "Lower the learning rate, or look at that batch; the last good checkpoint is kept.",
+                        first + offset,
+                        turn=turn,
+                        term=term,
+                        value=str(value),
                     )
 
     def check_weights(self) -> None:
-        """Raises ReparamError naming the first weight or state that is not finite."""
+        """Raises NotFinite naming the first weight or state that is not finite."""
         for name, p in self.model.state_dict().items():
             if not torch.isfinite(p).all():
-                raise ReparamError(
+                raise NotFinite(
                     f"the weights {name} became infinite or no number by step {self.step}. "
-                    "Lower the learning rate; the last good checkpoint is kept."
+                    "Lower the learning rate; the last good checkpoint is kept.",
+                    self.step,
+                    weights=name,
+                    value="nan" if torch.isnan(p).any() else "inf",
                 )
 
     def use_averaged(self) -> None:

@@ -24,6 +24,7 @@ from reparam.commands.options import (
     place,
     positive,
     seconds,
+    table,
 )
 from reparam.commands.progress import named_bar
 from reparam.errors import ReparamError
@@ -71,6 +72,41 @@ def evaluate(
     memory = f", at most {cost.peak_memory_mib:,.0f} MiB" if cost.peak_memory_mib is not None else ""
     print(f"\n{cost.steps:,} steps in {cost.seconds:.0f} s, {cost.parameters:,} parameters{memory}")
     print(f"measured in {found.seconds:.0f} s; wrote {run / record_name(split)}")
+
+
+def diagnose(
+    run: Run,
+    data: Annotated[DataName | None, tyro.conf.arg(metavar="NAME|PATH")] = None,
+    json: Flag = False,
+    device: str = "auto",
+) -> None:
+    """Say what ails a run, with the evidence, and what to change; on validation data, or after its death.
+
+    Whether the posterior has collapsed, the codebook is dead, a discriminator has won, a mode is missing, or
+    the model memorises; and which term became infinite or no number.
+
+    Args:
+        run: the folder of the run.
+        data: other data than the run's to judge it on, such as data with labels.
+        json: print JSON.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    from reparam import diagnosis
+    from reparam.commands.use import read_data
+    from reparam.system import described
+
+    other = None if data is None else read_data(described(run), data)
+    found = diagnosis.diagnose(run, data=other, device=place(device))
+    if json:
+        print(as_json(found))
+        return
+    table(("state", "verdict", "finding"), ((v.state, v.name, v.finding) for v in found))
+    for verdict in found:
+        if verdict.state != "well":
+            print(f"\n{verdict.name[0].upper()}{verdict.name[1:]}, the evidence:")
+            table(("", ""), ((f"{e.value:.4g}", e.meaning) for e in verdict.evidence), header=False)
+            print("What to change:")
+            table(("", ""), (("–", words) for words in verdict.change), header=False)
 
 
 def compare(

@@ -94,7 +94,7 @@ def reconstruct(
     _needs(system, "encode", "encoder")
     out = target(system, run, out, "reconstructions")
     _needs(system, "decode", "decoder")
-    read = _read(system, data)
+    read = read_data(system, data)
     x = _examples(read, "test")[:n]
     made = _in_units(system, system.reconstruct(x, _labels(read, "test", n)).cpu())
     x = _in_units(system, x)
@@ -136,7 +136,7 @@ def interpolate(
     system = _load(run, device)
     out = target(system, run, out, "interpolation")
     if system.can("encode") and system.can("decode"):
-        read = _read(system, None)
+        read = read_data(system, None)
         x, y = _examples(read, "test"), _labels(read, "test")
         rows = min(rows, len(x) // 2)
         if not rows:
@@ -187,7 +187,7 @@ def translate(
     _needs(system, "translate", "translator")
     back = _direction(system, to)
     out = target(system, run, out, f"to-{to.replace(':', '-').replace('/', '-')}")
-    read = _read(system, data)
+    read = read_data(system, data)
     if data is None and back and read.test.other is not None:
         read = dataclasses.replace(read, test=read.test._replace(x=read.test.other, y=None))
     x = _examples(read, "test")[:n]
@@ -229,7 +229,7 @@ def encode(
     checked(out, (".npz",))
     system = _load(run, device)
     _needs(system, "encode", "encoder")
-    read = _read(system, data)
+    read = read_data(system, data)
     arrays = {}
     for split in ("train", "validation", "test"):
         arrays[f"x_{split}"] = system.encode(_examples(read, split), _labels(read, split)).flatten(1)
@@ -269,7 +269,7 @@ def score(
     positive(show=show)
     system = _load(run, device)
     _needs(system, "score", "score")
-    read = _read(system, data)
+    read = read_data(system, data)
     rows = []
     for name in ("train", "validation", "test") if split == "all" else (split,):
         scores = system.score(_examples(read, name), seed, y=_labels(read, name)).cpu()
@@ -305,7 +305,7 @@ def _needs(system: "System", ability: str, part: str) -> None:
         system._ability(ability, part)
 
 
-def _read(system: "System", data: str | None) -> "Data":
+def read_data(system: "System", data: str | None) -> "Data":
     """The run's data, or other data prepared in the same way.
 
     Raises ReparamError if the model cannot take them.
