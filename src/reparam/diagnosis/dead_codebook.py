@@ -3,6 +3,7 @@
 import torch
 
 from reparam.diagnosis.case import Case, Evidence, State, Verdict
+from reparam.metrics.codebook import codebook
 
 NAME = "dead codebook"
 # Used below a quarter of the entries, every position wastes two bits; above a half, less than one.
@@ -18,18 +19,18 @@ def dead_codebook(case: Case) -> Verdict | None:
         return None
     with torch.inference_mode():
         parts = [indices(x.to(case.system.device)).cpu() for x in case.held_out.split(100)]
-    found = torch.cat(parts).flatten()
-    counts = torch.bincount(found, minlength=size).double()
-    used = (counts > 0).double().mean().item()
-    perplexity = torch.special.entr(counts / counts.sum()).sum().exp().item()
+    found = torch.cat(parts)
+    measures = codebook(found, size)
+    used, perplexity = measures["codebook_used"].value, measures["codebook_perplexity"].value
+    positions = found.numel()
     evidence = (
-        Evidence(used, f"share of the {size} entries that {len(found):,} positions of held-out data use"),
+        Evidence(used, f"share of the {size} entries that {positions:,} positions of held-out data use"),
         Evidence(perplexity, f"perplexity of their use; {size} if all were used alike"),
     )
     words = f"{used:.0%} of {size} entries are used, with a perplexity of {perplexity:.3g}"
     state: State = "ill" if used < DEAD else "unclear" if used < ALIVE else "well"
-    if state != "well" and len(found) < ENOUGH * size:
-        state, words = "unclear", f"{words}; {len(found)} positions are too few to say that the rest is dead"
+    if state != "well" and positions < ENOUGH * size:
+        state, words = "unclear", f"{words}; {positions} positions are too few to say that the rest is dead"
     change = ()
     if state != "well":
         change = (
