@@ -14,6 +14,7 @@ from reparam.card import UNDOCUMENTED, card, render_terminal
 from reparam.model import Model, Move, Terms, Turn
 from reparam.noise import Normal, Permutation, Source, Uniform
 from reparam.registry import DataFacts
+from reparam.report import cards
 from reparam.report.schema import Card, NoiseCard
 from reparam.schedules import Ramp
 
@@ -166,7 +167,10 @@ def test_foreign_code_schedules_labels_and_shared_noise() -> None:
     assert isinstance(net, nn.BatchNorm1d)
     assert net.running_mean is not None
     assert net.running_mean.eq(0).all()
-    assert made.turns[0].moves[0].players == ["net (on odd days)"]
+    assert made.turns[0].moves[0].players == ["net"]
+    assert made.turns[0].moves[0].when == "On odd days."
+    assert "On odd days." in text(made)
+    assert "On odd days." in cards._turn(made.turns[0])
     assert made.turns[0].moves[0].lowers == {"a": "Ramp(steps=10, start=0.0, end=1.0)"}
     assert made.losses[0].terms == {"a": "net(x)²", "b": UNDOCUMENTED}
     assert source(made, "shuffle").law.endswith("one for the whole batch")

@@ -220,12 +220,12 @@ def _turn(model: Model, turn: Turn, terms: list[str]) -> TurnCard:
 
 def _move(move: Move, terms: list[str], names: Mapping[int, str]) -> MoveCard:
     weights = move.weights or dict.fromkeys(terms, 1.0)
-    players = [names[id(player)] for player in move.players]
-    if move.when is not None:
-        # The schema has no field for it; said with the players, every page shows it.
-        rule = _first_line(inspect.getdoc(move.when) or move.when.__name__).rstrip(".")
-        players[-1] += f" ({rule[:1].lower()}{rule[1:]})"
-    return MoveCard(players=players, lowers={term: _weight(weight) for term, weight in weights.items()})
+    when = move.when and _first_line(inspect.getdoc(move.when) or move.when.__name__)
+    return MoveCard(
+        players=[names[id(player)] for player in move.players],
+        lowers={term: _weight(weight) for term, weight in weights.items()},
+        when=when,
+    )
 
 
 def _weight(weight: Weight) -> str:
@@ -337,6 +337,8 @@ def _turn_lines(number: int, turn: TurnCard) -> Iterator[RenderableType]:
         yield _indented(
             Text.assemble((", ".join(move.players), "cyan"), f" {verb} {terms}".replace("+ −", "− "))
         )
+        if move.when:
+            yield _indented(_indented(Text(move.when, "dim")))
 
 
 def _weighted(term: str, weight: str) -> str:

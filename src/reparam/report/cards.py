@@ -3,7 +3,7 @@
 import json
 from html import escape
 
-from reparam.report.schema import Card, Entry, LossCard, NoiseCard, Player, TurnCard
+from reparam.report.schema import Card, Entry, LossCard, Move, NoiseCard, Player, TurnCard
 
 
 def card(entry: Entry) -> str:
@@ -41,10 +41,14 @@ def _turn(turn: TurnCard) -> str:
     repeats = f' <span class="quiet">× {turn.repeats} a step</span>' if turn.repeats > 1 else ""
     moves = "".join(
         f"<li><b>{escape(', '.join(move.players))}</b> "
-        f"{'lower' if len(move.players) > 1 else 'lowers'} {_weighted(move.lowers)}</li>"
+        f"{'lower' if len(move.players) > 1 else 'lowers'} {_weighted(move.lowers)}{_when(move)}</li>"
         for move in turn.moves
     )
     return f'<li><span class="name">{escape(turn.name)}</span>{repeats}<ul>{moves}</ul></li>'
+
+
+def _when(move: Move) -> str:
+    return f' <span class="quiet">{escape(move.when)}</span>' if move.when else ""
 
 
 def _weighted(lowers: dict[str, str]) -> str:

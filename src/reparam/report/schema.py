@@ -76,6 +76,9 @@ class Move(_Strict):
 
     players: list[str]
     lowers: dict[str, str]
+    when: str | None = Field(
+        default=None, description="in words, at which steps it is made; null: at every one"
+    )
 
 
 class TurnCard(_Strict):
