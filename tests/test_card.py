@@ -93,7 +93,9 @@ def test_repeats_weights_and_conditions() -> None:
     assert "fresh for each of its 5 repetitions" in source(made, "z_fake").redrawn
     moves = card_of("vae-gan").turns[0].moves
     assert moves[0].players == ["encoder"]
-    assert "while the discriminator loses" in moves[1].players[0]
+    assert moves[0].when is None
+    assert moves[1].players == ["decoder"]
+    assert "while the discriminator loses" in (moves[1].when or "")
     assert moves[1].lowers["generated"] == "-0.5"
 
 

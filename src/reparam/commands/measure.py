@@ -101,10 +101,10 @@ def diagnose(
         print(as_json(found))
         return
     table(("state", "verdict", "finding"), ((v.state, v.name, v.finding) for v in found))
-    for verdict in found:
-        if verdict.state != "well":
-            print(f"\n{verdict.name[0].upper()}{verdict.name[1:]}, the evidence:")
-            table(("", ""), ((f"{e.value:.4g}", e.meaning) for e in verdict.evidence), header=False)
+    for verdict in (verdict for verdict in found if verdict.state != "well"):
+        print(f"\n{verdict.name[0].upper()}{verdict.name[1:]}")
+        table(("", ""), ((f"{e.value:.4g}", e.meaning) for e in verdict.evidence), header=False)
+        if verdict.change:
             print("What to change:")
             table(("", ""), (("–", words) for words in verdict.change), header=False)
 

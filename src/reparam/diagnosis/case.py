@@ -126,5 +126,6 @@ class Case:
         """Those of the recipe's settings that it has, as ` (lr=0.001)`; empty if it has none of them."""
         known = registry.settings(self.system.name)
         values = {n: self.system.settings.get(n, known[n].default) for n in names if n in known}
-        words = ", ".join(f"{name}={value}" for name, value in values.items() if value is not None)
+        # None is for the recipe to fill in: its name alone.
+        words = ", ".join(name if value is None else f"{name}={value}" for name, value in values.items())
         return f" ({words})" if words else ""

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from reparam.diagnosis.case import Case, Evidence, State, Verdict
+from reparam.diagnosis.case import MOST, Case, Evidence, State, Verdict
 from reparam.evaluate import examples
 from reparam.metrics import memorisation as distances
 from reparam.metrics.arrays import squared_distances
@@ -22,9 +22,8 @@ def memorisation(case: Case) -> Verdict | None:
     if not case.system.can("sample"):
         return None
     own = case.trained_on
-    train, held_out, samples = (
-        case.vectors(x) for x in (examples(own, own.train, SEARCHED), case.held_out, case.samples)
-    )
+    train = case.vectors(examples(own, own.train, SEARCHED))
+    held_out, samples = case.vectors(examples(own, own.validation, MOST)), case.vectors(case.samples)
     distance = distances.memorisation(samples, held_out, train).value
     copies, chance = _copies(samples, train), _copies(held_out, train)
     evidence = (

@@ -72,7 +72,7 @@ def _change(case: Case, missing: list[str]) -> tuple[str, ...]:
     return (
         "Train longer, if samples are nothing like data yet.",
         "A fast generator jumps from mode to mode: lower its learning rate"
-        f"{case.settings('generator_lr', 'lr')}.",
+        f"{case.settings('generator_lr') or case.settings('lr')}.",
         "Take larger batches (--batch-size), averaged weights (--average 0.995), or a model whose loss "
         "punishes what is left out: a Wasserstein critic (wgan-gp) or a likelihood (vae).",
     )
