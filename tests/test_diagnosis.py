@@ -91,6 +91,15 @@ def test_a_gan_has_no_posterior(digits: Data, tmp_path: Path) -> None:
 # Codebook
 
 
+def test_a_codebook_far_too_large_dies(digits: Data, tmp_path: Path) -> None:
+    how = {"width": 16, "dim": 8, "batch_size": 32}
+    ill = verdict(dead_codebook(case("vqvae", digits, tmp_path / "ill", size=512, steps=20, **how)))
+    assert ill.state == "ill"
+    assert value(ill, "a tenth of an even share") < 0.1
+    well = verdict(dead_codebook(case("vqvae", digits, tmp_path / "well", size=16, steps=150, **how)))
+    assert well.state == "well"
+
+
 class _Coded(nn.Module):
     """Stands for a model with a codebook of 16 entries: a code a pixel, from the levels `low` to `high`."""
 
@@ -105,13 +114,13 @@ class _Coded(nn.Module):
 
 
 @pytest.mark.parametrize(("entries", "state"), [(2, "ill"), (6, "unclear"), (16, "well")])
-def test_a_codebook_is_dead(entries: int, state: str, digits: Data, tmp_path: Path) -> None:
+def test_how_dead_a_codebook_is(entries: int, state: str, digits: Data, tmp_path: Path) -> None:
     system = reparam.build("vae", digits, **MLP)
     system.recipe = type(system.recipe)(_Coded(entries))  # pyright: ignore[reportArgumentType]
     found = verdict(dead_codebook(Case(tmp_path, system, digits)))
     assert found.state == state
-    assert found.evidence[0].value == entries / 16
-    assert found.evidence[1].value == pytest.approx(entries, rel=0.01)
+    assert value(found, "a tenth of an even share") == value(found, "at all") == entries / 16
+    assert value(found, "perplexity") == pytest.approx(entries, rel=0.01)
 
 
 # The game

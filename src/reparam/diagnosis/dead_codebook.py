@@ -6,7 +6,8 @@ from reparam.diagnosis.case import Case, Evidence, State, Verdict
 from reparam.metrics.codebook import codebook
 
 NAME = "dead codebook"
-# Used below a quarter of the entries, every position wastes two bits; above a half, less than one.
+LEAST = 0.1  # of an even share of the positions, below which an entry is dead; codebooks restart it there
+# Alive below a quarter of the entries, every position wastes two bits; above a half, less than one.
 DEAD, ALIVE = 0.25, 0.5
 ENOUGH = 10  # positions an entry, below which one may be unseen by chance
 
@@ -23,12 +24,15 @@ def dead_codebook(case: Case) -> Verdict | None:
     measures = codebook(found, size)
     used, perplexity = measures["codebook_used"].value, measures["codebook_perplexity"].value
     positions = found.numel()
+    counts = torch.bincount(found.flatten(), minlength=size)
+    alive = (counts >= LEAST * positions / size).double().mean().item()
     evidence = (
-        Evidence(used, f"share of the {size} entries that {positions:,} positions of held-out data use"),
+        Evidence(alive, f"share of the {size} entries that are used a tenth of an even share at least"),
+        Evidence(used, f"share of them that {positions:,} positions of held-out data use at all"),
         Evidence(perplexity, f"perplexity of their use; {size} if all were used alike"),
     )
-    words = f"{used:.0%} of {size} entries are used, with a perplexity of {perplexity:.3g}"
-    state: State = "ill" if used < DEAD else "unclear" if used < ALIVE else "well"
+    words = f"{alive:.0%} of {size} entries are alive, and the perplexity of all is {perplexity:.3g}"
+    state: State = "ill" if alive < DEAD else "unclear" if alive < ALIVE else "well"
     if state != "well" and positions < ENOUGH * size:
         state, words = "unclear", f"{words}; {positions} positions are too few to say that the rest is dead"
     change = ()
