@@ -180,5 +180,5 @@ def _end(run: Path) -> None:
 
     stop()  # `__main__` leaves several processes without the exit handlers that would do it
     print(
-        f"{run}: trained to step {_last_step(run)}. Next: `reparam sample {run}`, `reparam evaluate {run}`."
+        f"{run}: trained to step {_last_step(run)}. Next: `reparam evaluate {run}`, `reparam diagnose {run}`."
     )
