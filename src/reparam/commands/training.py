@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -30,6 +30,9 @@ from reparam.commands.options import (
 )
 from reparam.commands.progress import bar
 from reparam.errors import ReparamError
+
+if TYPE_CHECKING:
+    from reparam.system import System
 
 
 def train(
@@ -110,7 +113,7 @@ def train(
     loaded = load(data, **data_options(binarise, size, mirror, skip_bad, labels, to, disjoint))
     system = build(model, loaded, seed=randomness, **given)
     with _told(out), bar(out) as progress:
-        runs.train(
+        trained = runs.train(
             system,
             out,
             data=loaded,
@@ -127,7 +130,7 @@ def train(
             checkpoint_every=checkpoint_every,
             checkpoint_seconds=checkpoint_seconds,
         )
-    _end(out)
+    _end(out, trained)
 
 
 def resume(run: Run, steps: Count = None, device: str = "auto") -> None:
@@ -141,8 +144,8 @@ def resume(run: Run, steps: Count = None, device: str = "auto") -> None:
     from reparam import run as runs
 
     with _told(run), bar(run) as progress:
-        runs.resume(run, steps=steps, device=device, progress=progress)
-    _end(run)
+        trained = runs.resume(run, steps=steps, device=device, progress=progress)
+    _end(run, trained)
 
 
 @contextmanager
@@ -175,10 +178,11 @@ def _last_step(run: Path) -> int | None:
     return found[-1] if found else None
 
 
-def _end(run: Path) -> None:
+def _end(run: Path, system: "System") -> None:
     from reparam.engine import stop
 
     stop()  # `__main__` leaves several processes without the exit handlers that would do it
+    first = "sample" if system.can("sample") else "evaluate"
     print(
-        f"{run}: trained to step {_last_step(run)}. Next: `reparam evaluate {run}`, `reparam diagnose {run}`."
+        f"{run}: trained to step {_last_step(run)}. Next: `reparam {first} {run}`, `reparam diagnose {run}`."
     )
