@@ -4,7 +4,7 @@ from torch import nn
 
 from reparam.models.autoencoder import Autoencoder
 from reparam.models.denoising_autoencoder import DenoisingAutoencoder
-from reparam.nets import choose, heads
+from reparam.nets import choose
 from reparam.nets.choose import Network
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
@@ -51,7 +51,5 @@ def _networks(
     decoder: nn.Module | None,
 ) -> tuple[nn.Module, nn.Module]:
     encoder = encoder or choose.encoder(data.shape, latent, network, width, stochastic=False)
-    decoder = decoder or nn.Sequential(
-        choose.generator(latent, data.shape, network, width), heads.Image(data.levels != "real")
-    )
+    decoder = decoder or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real")
     return encoder, decoder

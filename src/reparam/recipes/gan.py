@@ -7,7 +7,7 @@ from torch import nn
 from reparam.losses import GAMES
 from reparam.models.gan import GAN
 from reparam.models.wgan_gp import WGANGP
-from reparam.nets import choose, heads
+from reparam.nets import choose
 from reparam.nets.batch_norm import BatchNorm
 from reparam.nets.choose import Network
 from reparam.nets.conv import Norm, group_norm
@@ -77,5 +77,4 @@ def wgan_gp(
 def _generator(
     data: DataFacts, latent: int, network: Network, width: int, norm: Norm = group_norm
 ) -> nn.Module:
-    net = choose.generator(latent, data.shape, network, width, norm=norm)
-    return nn.Sequential(net, heads.Image(data.levels != "real"))
+    return choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real", norm=norm)

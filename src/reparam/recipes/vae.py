@@ -89,9 +89,7 @@ def sigma_vae(
     if data.levels == "binary":
         raise ReparamError(f"sigma-vae has a Gaussian likelihood, and {data.name} is binary; take vae.")
     encoder = encoder or choose.encoder(data.shape, latent, network, width)
-    decoder = decoder or nn.Sequential(
-        choose.generator(latent, data.shape, network, width), heads.Image(data.levels != "real")
-    )
+    decoder = decoder or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real")
     return Recipe(SigmaVAE(encoder, decoder, latent, beta=beta), {"default": Adam(lr)})
 
 

@@ -33,10 +33,7 @@ def vae_gan(
     model = VAEGAN(
         encoder or choose.encoder(data.shape, latent, network, width),
         decoder
-        or nn.Sequential(
-            choose.generator(latent, data.shape, network, width, norm=BatchNorm),
-            heads.Image(data.levels != "real"),
-        ),
+        or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real", norm=BatchNorm),
         discriminator or heads.Judge(body, body.features),  # pyright: ignore[reportArgumentType]
         latent,
         gamma=gamma,
