@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reparam import checkpoint, evaluate_likelihood
 from reparam.data import Data, Split, toys
+from reparam.data.dataset import real
 from reparam.engine import versions
 from reparam.errors import ReparamError
 from reparam.evaluate_codes import measures_of_codes
@@ -417,8 +418,9 @@ def examples(data: Data, split: Split, most: int) -> Tensor:
 
 def other_examples(split: Split, most: int) -> Tensor:
     """The first examples of the second domain, in the order of the data."""
-    x = split.other[:most] if split.other is not None else split.x[:0]
-    return x.float() / 255 if x.dtype == torch.uint8 else x
+    if split.other is None:
+        raise ReparamError("these data have one domain; name the other (load(…, to=…)).")
+    return real(split.other[:most])
 
 
 def _extractor(data: Data, asked: str | Callable[[Tensor], Tensor] | None) -> Extractor | None:

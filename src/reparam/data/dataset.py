@@ -94,7 +94,7 @@ class Data:
                     f"noise {name!r} has shape {tuple(draw.shape)}; a batch of {len(rows)} needs {wanted}."
                 )
         rows = rows.to(split.x.device)
-        x = _mirrored(_real(split.x.index_select(0, rows)), noise.get("flip"))
+        x = _mirrored(real(split.x.index_select(0, rows)), noise.get("flip"))
         if "binarise" in noise:
             x = (noise["binarise"].to(x.device) < x).to(torch.float32)
         elif "binarise" in sources and bool(((x > 0) & (x < 1)).any()):
@@ -107,10 +107,10 @@ class Data:
             batch["y"] = torch.where(torch.isin(rows, split.known), batch["y"], -1)
         if "labelled" in noise and split.y is not None and split.known is not None:
             picked = split.known[_places(noise["labelled"], len(split.known))]
-            batch |= {"x_labelled": _real(split.x[picked]), "y_labelled": split.y[picked]}
+            batch |= {"x_labelled": real(split.x[picked]), "y_labelled": split.y[picked]}
         if "partner" in noise and split.other is not None:
             picked = _places(noise["partner"], len(split.other))
-            batch["other"] = _mirrored(_real(split.other[picked]), noise.get("flip_other"))
+            batch["other"] = _mirrored(real(split.other[picked]), noise.get("flip_other"))
         return batch
 
     def to(self, device: torch.device | str) -> "Data":
@@ -154,7 +154,7 @@ def _places(u: Tensor, n: int) -> Tensor:
     return (u * n).long().clamp_max(n - 1)
 
 
-def _real(x: Tensor) -> Tensor:
+def real(x: Tensor) -> Tensor:
     """Bytes as numbers in [0, 1]; vectors as they are."""
     return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 
