@@ -45,7 +45,7 @@ lint: setup
 	$(BIN)/pyright
 
 benchmark: setup
-	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python benchmarks/figures
 	$(BIN)/python benchmarks/step.py
 	$(MAKE) docs
 

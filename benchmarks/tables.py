@@ -1,8 +1,11 @@
 """Generated pages: the README's tables from the registry and `benchmarks/results`, the command line's page,
 the JSON schemas. `make docs` runs it; a test holds the committed pages to it."""
 
+import importlib
 import json
 import re
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from reparam.report.schema import Card, Evaluation, Report
 from reparam.run import RunSettings
 
 ROOT = Path(__file__).parent.parent
-RESULTS = Path(__file__).parent / "results"
+RESULTS, FIGURES = Path(__file__).parent / "results", Path(__file__).parent / "figures"
 
 
 def systems() -> str:
@@ -25,23 +28,20 @@ def systems() -> str:
 
 
 def figures() -> str:
-    """A row a figure that was measured."""
+    """The rows of every figure: what was asked and what was measured."""
     rows = ["| figure | asked | measured |", "|---|---|---|"]
-    for name, words in {
-        "vae-mnist": _vae,
-        "25gaussians": _toys,
-        "aae-ring": _ring,
-        "vae-gan": _avatars,
-        "vqvae": _codes,
-        "25gaussians-pairs": _toys,
-        "lines": _lines,
-    }.items():
+    sys.path.insert(0, str(FIGURES))
+    for name in runpy.run_path(str(FIGURES / "__main__.py"))["FIGURES"]:
         path = RESULTS / f"{name}.json"
-        if path.is_file():
-            content = json.loads(path.read_text())
-            rows += [f"| {label} | {content['target']} | {measured} |" for label, measured in words(content)]
-        else:
-            rows.append(f"| {name} | see `benchmarks/figures.py` | not measured yet |")
+        if not path.is_file():
+            rows.append(
+                f"| {name} | see `benchmarks/figures/{name.replace('-', '_')}.py` | not measured yet |"
+            )
+            continue
+        content = json.loads(path.read_text())
+        for what, measured in importlib.import_module(name.replace("-", "_")).words(content):
+            cells = (what, content["target"], measured)
+            rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(rows)
 
 
@@ -93,83 +93,6 @@ def peers() -> str:
 
 def _with_interval(measured: dict[str, Any]) -> str:
     return f"{measured['mean']:.4f} ({measured['low']:.4f} – {measured['high']:.4f})"
-
-
-def _vae(content: dict[str, Any]) -> list[tuple[str, str]]:
-    low, high = content["interval"]
-    return [
-        (
-            "VAE on dynamically binarised MNIST, importance-weighted, K = 500, whole test set",
-            f"{content['negative_log_likelihood']:.2f} nats ({low:.2f} – {high:.2f}) "
-            f"in {content['cpu_minutes']:.0f} CPU minutes; negative ELBO {content['negative_elbo']:.2f}",
-        )
-    ]
-
-
-def _toys(content: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for model in dict.fromkeys(row["model"] for row in content["rows"]):
-        rows = [row for row in content["rows"] if row["model"] == model]
-        modes = ", ".join(f"{row['modes']:.0f}" for row in rows)
-        quality = ", ".join(f"{100 * row['quality']:.0f} %" for row in rows)
-        found.append(
-            (f"25 Gaussians, {model}, {len(rows)} seeds", f"modes {modes}; of high quality {quality}")
-        )
-    return found
-
-
-def _lines(content: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for row in content["rows"]:
-        words = []
-        for key in ("distance", "smoothness"):
-            low, high = row[key]["interval"]
-            words.append(f"{key} {row[key]['value']:.4f} ({low:.4f} – {high:.4f})")
-        found.append((f"Walks between lines, {row['model']}", "; ".join(words)))
-    return found
-
-
-def _ring(content: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for model in ("aae", "vae"):
-        rows = [row for row in content["rows"] if row["model"] == model]
-        words = "; ".join(f"{row['mmd2']:.5f} ({row['ratio']:.1f} ×)" for row in rows)
-        found.append(
-            (f"Codes against prior in the plane, {model}, MNIST, {len(rows)} seeds", f"MMD² {words}")
-        )
-    return found
-
-
-def _avatars(content: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for row in content["rows"]:
-        low, high = row["kernel_distance_interval"]
-        found.append(
-            (
-                f"{row['model']} on avatars",
-                f"sharpness {row['sharpness']:.2f} of the data's; "
-                f"kernel distance {row['kernel_distance']:.3f} ({low:.3f} – {high:.3f}); "
-                f"Fréchet {row['frechet']:.1f} (floor {row['frechet_floor']:.1f})",
-            )
-        )
-    return found
-
-
-def _codes(content: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for row in content["rows"]:
-        low, high = row["samples"]["interval"]
-        made = row["reconstructions"]["kernel_distance"]
-        used = f"{row['used']} of {row['entries']} entries used; " if "used" in row else ""
-        found.append(
-            (
-                f"{row['model']} on avatars, {row['codes']} codes",
-                f"{used}samples' kernel distance {row['samples']['kernel_distance']:.3f} "
-                f"({low:.3f} – {high:.3f}), reconstructions' {made:.3f}; "
-                f"{row['bits_per_dim']:.2f} bits/dim with the codes' cost",
-            )
-        )
-    return found
 
 
 def readme(text: str) -> str:

@@ -1,0 +1,54 @@
+"""What the figures share: runs that are taken up where they were left, and records of results."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import reparam
+from reparam.data import Data
+from reparam.engine import versions
+from reparam.system import System
+
+BENCHMARKS = Path(__file__).parent.parent
+RUNS, RESULTS = BENCHMARKS.parent / ".bench", BENCHMARKS / "results"
+
+
+def trained(
+    run: str, name: str, data: Data, *, steps: int, seed: int = 0, options: Any = None, **settings: Any
+) -> System:
+    """The system of a run, trained or taken up where it was left; its CPU time is kept beside it."""
+    folder = RUNS / run
+    networks: dict[str, Any] = {key: net for key, net in settings.items() if isinstance(net, torch.nn.Module)}
+    began = time.process_time()
+    if (folder / "run.json").exists():
+        reparam.resume(folder, data=data, **networks)
+    else:
+        reparam.train(
+            reparam.build(name, data, seed=seed, **settings),
+            folder,
+            data=data,
+            steps=steps,
+            **(options or {}),
+        )
+    spent = folder / "cpu_seconds.json"
+    before = json.loads(spent.read_text()) if spent.exists() else 0.0
+    spent.write_text(json.dumps(before + time.process_time() - began))
+    return reparam.load(folder, **networks)
+
+
+def record(name: str, content: dict[str, Any]) -> None:
+    """Writes a result with what it depends on; what was tried on the way is kept from the one before."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    tried = json.loads(path.read_text()).get("tried") if path.exists() else None
+    content = {"figure": name, **content, **({"tried": tried} if tried else {}), "versions": versions()}
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    print(json.dumps(content, indent=1))
+
+
+def cpu_seconds(run: str) -> float:
+    """CPU seconds that a run's training used, over all its sessions."""
+    return json.loads((RUNS / run / "cpu_seconds.json").read_text())
