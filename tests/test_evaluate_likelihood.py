@@ -123,6 +123,22 @@ def test_the_same_dequantisation_serves_an_exact_likelihood():
     assert "dequantised" in found["bits"].how
 
 
+@pytest.mark.parametrize("law", ["gaussian", "discretised-logistic"])
+def test_bits_of_codes_without_noise(law: str):
+    """The codes cost N log K nats; a learned prior over them changes that alone."""
+    first = reparam.build("vqvae", GREY, size=8, dim=4, width=16, likelihood=law)
+    second = reparam.build("vq-prior", GREY, stage1=first, width=8, layers=1)
+    found = [evaluate_likelihood.likelihoods(each, batch(GREY), draws=8) for each in (first, second)]
+    for bounds in found:
+        words = "dequantised" if law == "gaussian" else "levels themselves"
+        assert words in bounds["bits"].how
+        assert bounds["bits"].value > 8 - 0.05
+    rates = [found[0]["likelihood"].value - found[1]["likelihood"].value]
+    terms = second.model.cross_entropy(batch(GREY))  # pyright: ignore
+    n = math.prod(first.model.grid)  # pyright: ignore
+    assert_close(rates[0], terms["rate"].mean().item() - n * math.log(8), rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["gan", "aae", "autoencoder", "sigma-vae"])
 def test_systems_without_a_bound_have_none(name: str):
     system = reparam.build(name, GREY, latent=2, width=16)

@@ -86,6 +86,9 @@ LABELS = {
     "completeness": Label("Completeness (DCI)", "codes", "higher"),
     "informativeness": Label("Informativeness (DCI)", "codes", "higher"),
     "factor_vae_score": Label("FactorVAE score", "codes", "higher"),
+    "beta_vae_score": Label("β-VAE score", "codes", "higher"),
+    "codebook_used": Label("Entries of the codebook used", "codes", "higher"),
+    "codebook_perplexity": Label("Perplexity of the codebook", "codes", "higher"),
     "modes": Label("Modes covered", "diverse", "higher"),
     "recall": Label("Recall", "diverse", "higher"),
     "coverage": Label("Coverage", "diverse", "higher"),
@@ -301,7 +304,7 @@ class Yardstick:
             lambda: evaluate_likelihood.likelihoods(system, x, draws=DRAWS, seed=seed),
             "likelihood",
             "bits",
-            **({} if evaluate_likelihood.exact(system) else facts),
+            **(facts if evaluate_likelihood.sampled(system) else {}),
         )
         parts = ("elbo", "rate", "distortion")
         return found | _taken(

@@ -1,7 +1,7 @@
 """Which measures of codes a system and its data allow, each ready to be taken."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,8 +11,10 @@ from reparam.distributions import Gaussian
 from reparam.errors import ReparamError
 from reparam.metrics.active_units import active_units
 from reparam.metrics.aggregate_posterior import aggregate_posterior
+from reparam.metrics.beta_vae_score import beta_vae_score
 from reparam.metrics.clustering import clustering
 from reparam.metrics.code_use import code_use
+from reparam.metrics.codebook import codebook
 from reparam.metrics.dci import dci
 from reparam.metrics.dimension_kl import dimension_kl
 from reparam.metrics.factor_vae_score import factor_vae_score
@@ -60,6 +62,9 @@ def measures_of_codes(
     yield from _of_laws(system, held_out, own, f"the {split} split", seed)
     if system.can("decode"):
         yield Planned(("code_use",), "posterior mean", lambda: _use(system, held_out, whole, seed))
+    if system.can("indices"):
+        keys = ("codebook_used", "codebook_perplexity")
+        yield Planned(keys, "posterior mean", lambda: _entries(system, train, seed))
     if data.attributes:
         known, those = (
             {name: values[s][:n] for name, values in data.attributes.items()}
@@ -144,6 +149,14 @@ def _use(system: System, x: Tensor, own: Tensor, seed: int) -> Measure:
     return code_use(*errors, of="squared error", seed=seed)
 
 
+def _entries(system: System, x: Tensor, seed: int) -> dict[str, Measure]:
+    """Of training examples: dead entries are those that training left unused."""
+    model: Any = system.model
+    with torch.inference_mode():
+        indices = torch.cat([model.indices(part.to(system.device)).cpu() for part in x.split(CHUNK)])
+    return codebook(indices, model.size, seed=seed)
+
+
 def _of_factors(theirs: Tensor, known: Factors, own: Tensor, those: Factors, seed: int) -> Iterator[Planned]:
     """Disentanglement: codes (n, d), (m, d) and their factors."""
     counts = {name: len(torch.as_tensor(values).unique()) for name, values in those.items()}
@@ -155,3 +168,4 @@ def _of_factors(theirs: Tensor, known: Factors, own: Tensor, those: Factors, see
     keys = ("disentanglement", "completeness", "informativeness")
     yield Planned(keys, "posterior mean", lambda: dci(theirs, known, own, those, seed=seed))
     yield Planned(("factor_vae_score",), "posterior mean", lambda: factor_vae_score(own, those, seed=seed))
+    yield Planned(("beta_vae_score",), "posterior mean", lambda: beta_vae_score(own, those, seed=seed))

@@ -26,23 +26,30 @@ def exact(system: System) -> bool:
     return system.can("log_prob")
 
 
+def sampled(system: System) -> bool:
+    """Whether the bound on log p(x) is one of importance samples."""
+    return not exact(system) and system.can("log_weights")
+
+
 def bounded(system: System) -> bool:
     """Whether log p(x) is known, or has a bound."""
-    return exact(system) or system.can("log_weights")
+    return any(map(system.can, ("log_prob", "log_weights", "elbo")))
 
 
 def likelihoods(system: System, x: Tensor, *, draws: int, seed: int = 0) -> dict[str, Measure]:
     """`likelihood`, and of discrete data `bits`, of data x (n, …) under a system that is `bounded`.
 
-    The likelihood is exact where that is known, else the bound of K = `draws` importance samples. Bits are
-    those of a probability of the levels itself, and by dequantisation of a density on grey levels.
+    The likelihood is exact where that is known, else the bound of K = `draws` importance samples, or of a
+    code without noise the model's own. Bits are those of a probability of the levels itself, and by
+    dequantisation of a density on grey levels.
     """
     x = x.to(system.device)
     bounds = _bounds(system, x, draws, seed)
-    if exact(system):
-        found = {"likelihood": log_likelihood(bounds, "Exact log p(x)", seed=seed)}
-    else:
+    if sampled(system):
         found = {"likelihood": likelihood(bounds, draws=draws, seed=seed)}
+    else:
+        how = "Exact log p(x)" if exact(system) else "Lower bound, with the cost of the codes"
+        found = {"likelihood": log_likelihood(bounds, how, seed=seed)}
     return found | _bits(system, x, bounds, draws, seed)
 
 
@@ -99,21 +106,31 @@ def check_annealed(system: System) -> None:
 
 
 def _weights(system: System) -> Callable[[Tensor, Tensor], Tensor]:
-    """(x (n, …), eps (n, k, latent)) → (n, k): log weights, or log p(x) itself where that is known."""
+    """(x (n, …), eps (n, k, latent)) → (n, k): log weights, or what needs no draws for each of them."""
     model: Any = system.model
-    if exact(system):
-        return lambda x, eps: model.log_prob(x)[:, None].expand(len(x), eps.shape[1])
-    return lambda x, eps: model.log_weights(x, eps=eps)
+    if sampled(system):
+        return lambda x, eps: model.log_weights(x, eps=eps)
+    bound = model.log_prob if exact(system) else model.elbo
+    return lambda x, eps: bound(x)[:, None].expand(len(x), eps.shape[1])
 
 
 def _latent(system: System) -> int:
-    sources = system.model.noise()
-    return (sources["eps"] if system.can("log_weights") else sources["z"]).shape[-1]
+    """How many numbers a draw of eps has."""
+    return system.model.noise()["eps"].shape[-1] if sampled(system) else 0
+
+
+@torch.no_grad()
+def _law(system: System, x: Tensor) -> Any:
+    """p(x|z) at some code: what matters is its kind."""
+    model: Any = system.model
+    if system.can("likelihood"):
+        return model.likelihood(x[:1])
+    return model.decoder(x.new_zeros(1, model.noise()["eps" if sampled(system) else "z"].shape[-1]))
 
 
 def _bounds(system: System, x: Tensor, draws: int, seed: int) -> Tensor:
     noise = standard_normal(_latent(system), dtype=x.dtype)
-    draws = 1 if exact(system) else draws
+    draws = draws if sampled(system) else 1
     return importance_weighted(_weights(system), x, noise, draws=draws, seed=seed)
 
 
@@ -144,10 +161,8 @@ def _rate_and_distortion(system: System, x: Tensor, seed: int) -> tuple[Tensor, 
 
 def _bits(system: System, x: Tensor, bounds: Tensor, draws: int, seed: int) -> dict[str, Measure]:
     d, latent = x[0].numel(), _latent(system)
-    with torch.no_grad():
-        law = system.model.decoder(x.new_zeros(1, latent))  # pyright: ignore
-    if isinstance(law, Bernoulli | DiscretisedLogistic):
-        how = f"Probability of the levels themselves, K = {draws}"
+    if isinstance(_law(system, x), Bernoulli | DiscretisedLogistic):
+        how = "Probability of the levels themselves" + f", K = {draws}" * sampled(system)
         return {"bits": dequantisation.bits(bounds, d=d, how=how, seed=seed)}
     if system.data.levels != "grey":
         return {}  # a density of real numbers, or one of two numbers, has no bits

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reparam.distributions import Distribution
 from reparam.model import Model, Terms, Turn
 from reparam.nets.frozen import Frozen
 from reparam.noise import Gumbel, Source
@@ -21,7 +22,7 @@ class Discrete(Protocol):
     def of_indices(self, indices: Tensor) -> Tensor: ...
     def encode(self, x: Tensor) -> Tensor: ...
     def decode(self, z: Tensor) -> Tensor: ...
-    def log_likelihood(self, x: Tensor) -> Tensor: ...
+    def likelihood(self, x: Tensor) -> Distribution: ...
 
 
 class CodePrior(Model):
@@ -65,9 +66,17 @@ class CodePrior(Model):
         logits = self.prior(indices)
         return {"rate": F.cross_entropy(logits.transpose(1, 2), indices, reduction="none").sum(1)}
 
-    def score(self, x: Tensor) -> Tensor:
+    def likelihood(self, x: Tensor) -> Distribution:
+        """p(·|e) at the entries that stand for x."""
+        return self.first.likelihood(x)
+
+    def elbo(self, x: Tensor) -> Tensor:
         """The evidence lower bound of each example under this prior, in nats: (n,)."""
-        return self.first.log_likelihood(x) - self.cross_entropy(x)["rate"]
+        return self.likelihood(x).log_prob(x) - self.cross_entropy(x)["rate"]
+
+    def score(self, x: Tensor) -> Tensor:
+        """The evidence lower bound: (n,)."""
+        return self.elbo(x)
 
     # Randomness
 

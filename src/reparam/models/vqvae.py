@@ -5,7 +5,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reparam.distributions import Quantised, total
+from reparam.distributions import Distribution, Quantised, total
 from reparam.losses import straight_through
 from reparam.model import Model, Rule, Terms, Turn
 from reparam.nets.codebook import Codebook
@@ -87,13 +87,17 @@ class VQVAE(Model):
             **{f"codebook.{name}": proposal for name, proposal in proposals.items()},
         }
 
-    def log_likelihood(self, x: Tensor) -> Tensor:
-        """log p(x|e) at the entries that stand for x, in nats: (n,)."""
-        return self.decoder(self.quantise(x).vectors).log_prob(x)
+    def likelihood(self, x: Tensor) -> Distribution:
+        """p(·|e) at the entries that stand for x."""
+        return self.decoder(self.quantise(x).vectors)
+
+    def elbo(self, x: Tensor) -> Tensor:
+        """The evidence lower bound of each example under a uniform prior, in nats: (n,)."""
+        return self.likelihood(x).log_prob(x) - self._rate(x)
 
     def score(self, x: Tensor) -> Tensor:
-        """The evidence lower bound of each example under a uniform prior, in nats: (n,)."""
-        return self.log_likelihood(x) - self._rate(x)
+        """The evidence lower bound: (n,)."""
+        return self.elbo(x)
 
     def _gap(self, z: Tensor, e: Tensor) -> Tensor:
         return total((z - e).square()) / math.prod(self.grid)
