@@ -79,8 +79,11 @@ def peers() -> str:
         rows.append(f"| {r['model']} | {r['setting']} | {theirs} | {ours} | {spread} | {asked} |")
     rows += ["", "| as it ships | | squared error | kernel distance | peak memory |", "|---|---|---|---|---|"]
     for r in content["rows"]:
-        for side in ("pythae", "reparam") if "target" in r else ():
-            error, distance = (_with_interval(r[side][name]) for name in ("squared_error", "kernel_distance"))
+        for side in ("pythae", "reparam") if r["setting"] == "as it ships" else ():
+            error, distance = (
+                _with_interval(r[side][name]) if name in r[side] else "no prior"
+                for name in ("squared_error", "kernel_distance")
+            )
             rows.append(f"| {r['model']} | {side} | {error} | {distance} | {r[side]['peak_mib']:.0f} MiB |")
     first = content["rows"][0]
     about = (

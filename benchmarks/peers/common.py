@@ -9,6 +9,8 @@ from torch import Tensor
 
 LATENT, HIDDEN, BATCH = 16, 512, 100
 SHAPE = (1, 28, 28)
+DRAWS, PENALTY, BETA, GAMMA = 5, 200.0, 6.0, 10.0  # of IWAE, WAE-MMD, β-TC-VAE and FactorVAE, on both sides
+ENTRIES, CHANNELS = 512, 16  # of the VQ-VAE's codebook
 
 Setting = Literal["as it ships", "equal optimisers"]
 
@@ -33,8 +35,30 @@ class Trained(NamedTuple):
     seconds: float
     parameters: int
     checksum: float
-    sample: Callable[[int], Tensor]
+    sample: Callable[[int], Tensor] | None
     reconstruct: Callable[[Tensor], Tensor]
+
+
+def grid_encoder() -> torch.nn.Module:
+    """(n, 1, 28, 28) → (n, CHANNELS, 7, 7)."""
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 32, 4, 2, 1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(32, 64, 4, 2, 1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(64, CHANNELS, 1),
+    )
+
+
+def grid_decoder() -> torch.nn.Module:
+    """(n, CHANNELS, 7, 7) → (n, 1, 28, 28), linear at the end."""
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(CHANNELS, 64, 3, 1, 1),
+        torch.nn.ReLU(),
+        torch.nn.ConvTranspose2d(64, 32, 4, 2, 1),
+        torch.nn.ReLU(),
+        torch.nn.ConvTranspose2d(32, 1, 4, 2, 1),
+    )
 
 
 def weighed(*players: torch.nn.Module) -> tuple[int, float]:

@@ -4,7 +4,23 @@ import time
 from typing import Any
 
 import torch
-from common import BATCH, HIDDEN, LATENT, SHAPE, Job, Trained, weighed
+from common import (
+    BATCH,
+    BETA,
+    CHANNELS,
+    DRAWS,
+    ENTRIES,
+    GAMMA,
+    HIDDEN,
+    LATENT,
+    PENALTY,
+    SHAPE,
+    Job,
+    Trained,
+    grid_decoder,
+    grid_encoder,
+    weighed,
+)
 from torch import nn
 
 import reparam
@@ -14,13 +30,33 @@ from reparam.nets.mlp import MLPBody, MLPGenerator
 
 
 def networks(model: str) -> dict[str, nn.Module]:
-    """784-512-16 and back; the VAE and the AAE have σ = 1, so that −log p(x|z) is ½‖x − x̂‖² + const."""
+    """784-512-16 and back; where there is a likelihood σ = 1, so that −log p(x|z) is ½‖x − x̂‖² + const.
+
+    The VQ-VAE's are convolutions to a grid of 7 × 7 and back.
+    """
+    if model == "vqvae":
+        encoder = grid_encoder()
+        return {"encoder": encoder, "decoder": nn.Sequential(grid_decoder(), heads.FixedGaussianNoise(1.0))}
+    if model == "wae-mmd":
+        encoder = nn.Sequential(MLPBody(SHAPE, [HIDDEN]), heads.Code(HIDDEN, LATENT))
+        return {
+            "encoder": encoder,
+            "decoder": nn.Sequential(MLPGenerator(LATENT, SHAPE, [HIDDEN]), heads.Image()),
+        }
+    if model == "spherical-vae":
+        encoder = nn.Sequential(MLPBody(SHAPE, [HIDDEN]), heads.VonMisesFisherCode(HIDDEN, LATENT))
+        generator = MLPGenerator(LATENT, SHAPE, [HIDDEN])
+        return {"encoder": encoder, "decoder": nn.Sequential(generator, heads.FixedGaussianNoise(1.0))}
     encoder = nn.Sequential(MLPBody(SHAPE, [HIDDEN]), heads.GaussianCode(HIDDEN, LATENT))
     generator = MLPGenerator(LATENT, SHAPE, [HIDDEN])
     gaussian = nn.Sequential(generator, heads.FixedGaussianNoise(1.0))
     match model:
-        case "vae":
+        case "vae" | "iwae" | "beta-tc-vae":
             return {"encoder": encoder, "decoder": gaussian}
+        case "factor-vae":
+            body = MLPBody((LATENT,), [1000] * 5, lambda: nn.LeakyReLU(0.2))
+            judge = heads.Discriminator(body, body.features)
+            return {"encoder": encoder, "decoder": gaussian, "discriminator": judge}
         case "aae":
             judge = heads.Discriminator(MLPBody((LATENT,), [256, 256]), 256)
             return {"encoder": encoder, "decoder": gaussian, "discriminator": judge}
@@ -31,17 +67,26 @@ def networks(model: str) -> dict[str, nn.Module]:
     raise ValueError(model)
 
 
-SETTINGS: dict[str, dict[str, Any]] = {"aae": {"posterior": "gaussian"}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "aae": {"posterior": "gaussian"},
+    "iwae": {"draws": DRAWS},
+    "wae-mmd": {"penalty": PENALTY},
+    "beta-tc-vae": {"beta": BETA},
+    "factor-vae": {"gamma": GAMMA},
+    "vqvae": {"size": ENTRIES, "dim": CHANNELS, "halvings": 2},
+}
 
 
 def train(job: Job) -> Trained:
     """Both settings are the same here: the other side is given our optimisers in the second."""
     torch.manual_seed(job.seed)
     players = networks(job.model)
-    parameters, checksum = weighed(*players.values())
-    settings = SETTINGS.get(job.model, {})
-    system = reparam.build(job.model, load(job.digits), seed=job.seed, latent=LATENT, **settings, **players)
+    shared = (net for name, net in players.items() if (job.model, name) != ("factor-vae", "discriminator"))
+    parameters, checksum = weighed(*shared)
+    settings = SETTINGS.get(job.model, {}) | ({} if job.model == "vqvae" else {"latent": LATENT})
+    system = reparam.build(job.model, load(job.digits), seed=job.seed, **settings, **players)
     began = time.perf_counter()
     system = reparam.train(system, job.folder, epochs=job.epochs, batch_size=BATCH)
     seconds = time.perf_counter() - began
-    return Trained(seconds, parameters, checksum, system.sample, system.reconstruct)
+    sample = None if job.model == "vqvae" else system.sample  # there is no prior yet to draw codes from
+    return Trained(seconds, parameters, checksum, sample, system.reconstruct)
