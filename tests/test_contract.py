@@ -716,6 +716,8 @@ LEARNING = {
     "factor-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "gamma": 2.0}, 400),
     "dip-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "off_diagonal": 1.0}, 400),
     "info-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "penalty": 10.0}, 400),
+    "free-bits-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
+    "cyclical-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "period": 200, "restarts": True}, 600),
     "capacity-vae": (
         RING,
         {"latent": 2, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 4.0, "gamma": 10.0},

@@ -1,12 +1,14 @@
 """Schedules: their values at the points that define them."""
 
 import math
+from pathlib import Path
 
 import pytest
 from torch.testing import assert_close
 
 import reparam
-from reparam.schedules import Cosine, Cycle, Ramp, at
+from reparam.errors import ReparamError
+from reparam.schedules import Cosine, Cyclical, Fall, Ramp, Weight, arrives, at
 
 
 def test_a_number_is_its_own_schedule():
@@ -38,13 +40,42 @@ def test_cosine_ends_where_it_is_told():
     ("step", "value"),
     [(0, 0.0), (25, 0.5), (50, 1.0), (99, 1.0), (100, 0.0), (125, 0.5), (10_050, 1.0)],
 )
-def test_cycle(step: int, value: float):
-    assert_close(Cycle(100)(step), value)
+def test_cyclical_annealing(step: int, value: float):
+    assert_close(Cyclical(100, Ramp(50))(step), value)
 
 
-def test_cycle_rises_over_its_part_and_holds():
-    cycle = Cycle(8, rising=0.25, end=4.0)
-    assert [cycle(step) for step in range(8)] == [0.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0]
+def test_cyclical_restarts_of_a_learning_rate():
+    rate = Cyclical(4, Cosine(4, 1.0))
+    assert_close(
+        [rate(step) for step in range(6)],
+        [1.0, 0.5 + math.sqrt(0.125), 0.5, 0.5 - math.sqrt(0.125), 1.0, 0.5 + math.sqrt(0.125)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight", "long_enough", "too_short"),
+    [
+        (Ramp(10), [10, 11], [1, 9]),
+        (Cosine(10, 1.0), [10], [9]),
+        (Fall(10, 1.0), [10], [9]),
+        (Cyclical(10, Ramp(5)), [5, 9, 10, 18, 20], [4, 12]),
+        (Cyclical(10, Cosine(10, 1.0)), [10, 30], [9, 29]),
+        (0.5, [1], []),
+        (lambda step: step, [1], []),
+    ],
+)
+def test_whether_a_schedule_comes_to_its_end(weight: Weight, long_enough: list[int], too_short: list[int]):
+    assert [arrives(weight, steps) for steps in long_enough] == [True] * len(long_enough)
+    assert [arrives(weight, steps) for steps in too_short] == [False] * len(too_short)
+
+
+def test_a_run_that_ends_while_a_weight_still_moves_is_refused_before_it_begins(tmp_path: Path):
+    system = reparam.build("vae", "8gaussians", latent=2, width=8)
+    system.model.beta = Ramp(10)  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ReparamError, match=r"rate in negative_elbo .* after 9 steps.*Ramp\(steps=10"):
+        reparam.train(system, tmp_path / "run", steps=9, device="cpu")
+    assert not (tmp_path / "run").exists()
+    reparam.train(system, tmp_path / "run", steps=10, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["vae", "aae"])

@@ -42,7 +42,11 @@ class Gaussian(NamedTuple):
 
     def kl(self) -> Tensor:
         """KL to N(0, I); Kingma & Welling 2014, appendix B."""
-        return 0.5 * total(self.mean.square() + torch.exp(2 * self.log_std) - 1 - 2 * self.log_std)
+        return total(self.kl_of_each())
+
+    def kl_of_each(self) -> Tensor:
+        """KL to N(0, 1) of each dimension, in the mean's shape."""
+        return 0.5 * (self.mean.square() + torch.exp(2 * self.log_std) - 1 - 2 * self.log_std)
 
     def at(self, noise: Tensor) -> Tensor:
         """mean + std · noise, noise ~ N(0, I)."""

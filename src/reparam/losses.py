@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reparam.coupling import gather
 from reparam.distributions import total
 
 Half = Callable[[Tensor], Tensor]
@@ -81,6 +82,17 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, u: Tensor) -
 def straight_through(value: Tensor, carrier: Tensor) -> Tensor:
     """The value, exactly; its gradient goes to the carrier unchanged. Bengio et al. 2013, arXiv:1308.3432."""
     return value.detach() + (carrier - carrier.detach())
+
+
+def free_bits(kl: Tensor, nats: float) -> Tensor:
+    """Each example's part of Σ over groups of max(nats, the group's mean KL): (n, groups) → (n,).
+
+    The mean is the joint batch's, and so is what is cut: a group whose mean is below `nats` gets no gradient.
+    Cut example by example, it would still be held down by those above. Whoever calls this says
+    `couples_batch = True`. Kingma et al. 2016 (arXiv:1606.04934), eq. 15.
+    """
+    above = gather(kl).mean(0) > nats
+    return torch.where(above, kl, nats).sum(1)
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from reparam.engine import Engine, Precision
 from reparam.errors import ReparamError
 from reparam.memory import Peak
 from reparam.noise import Control, Streams
+from reparam.schedules import arrives
 from reparam.system import System, described, restore, write_json
 from reparam.trainer import NotFinite, Trainer
 
@@ -209,6 +210,7 @@ class _Session:
         for name, source in self.trainer.sources.items():  # a pin that does not fit fails here, not later
             self.trainer.streams.draw(name, source, 1, 0)
         self.last = self._last_step(len(data.train.x))
+        self._check_weights_arrive()
         self.seconds = 0.0
         self.saved: int | None = None
         # The log's open window: the terms of every step since its last row, first as each process has
@@ -221,6 +223,22 @@ class _Session:
             batches = self.settings.epochs * examples / self.settings.batch_size
             return math.ceil(batches / self.trainer.repeats)
         return self.settings.steps
+
+    def _check_weights_arrive(self) -> None:
+        """Raises ReparamError where a term's weight would still be moving when the run ends.
+
+        What was lowered last would be another objective than the one that was named. A learning rate may be
+        cut short, and of a run with a budget nobody knows the steps.
+        """
+        if self.last is None:
+            return
+        for turn in (play.turn for play in self.trainer.plays):
+            for name, weight in (pair for move in turn.moves for pair in (move.weights or {}).items()):
+                if not arrives(weight, self.last):
+                    raise ReparamError(
+                        f"the weight of {name} in {turn.name} is still moving after {self.last} steps, the "
+                        f"run's last: {weight}. Give the run more steps, or the schedule fewer."
+                    )
 
     def done(self) -> bool:
         if self.last is not None:

@@ -53,15 +53,30 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Cycle:
-    """Repeats every `period`: rises linearly to `end` over its first `rising` part, then holds.
+class Cyclical:
+    """Another schedule, begun anew every `period` steps.
 
-    Fu et al. 2019 (arXiv:1903.10145), eq. 6–7.
+    Of a rate's weight, `Cyclical(p, Ramp(p // 2))`: Fu et al. 2019 (arXiv:1903.10145), eq. 6–7. Of a learning
+    rate, `Cyclical(p, Cosine(p, lr))`: Loshchilov & Hutter 2017 (arXiv:1608.03983). The first paper's text
+    model had both at once; here each is asked for on its own.
     """
 
     period: int
-    rising: float = 0.5
-    end: float = 1.0
+    schedule: Schedule
 
     def __call__(self, step: int) -> float:
-        return self.end * min(step % self.period / (self.rising * self.period), 1.0)
+        return self.schedule(step % self.period)
+
+
+def arrives(weight: Weight, steps: int) -> bool:
+    """Whether a run of so many steps is long enough for the weight to come to its end.
+
+    A cyclical one must end where a cycle does, or hold by then. True of functions that are not of this file.
+    """
+    match weight:
+        case Ramp(length) | Fall(length) | Cosine(length):
+            return steps >= length
+        case Cyclical(period, schedule):
+            return steps % period == 0 or arrives(schedule, steps % period)
+        case _:
+            return True
