@@ -15,6 +15,7 @@ from reparam.data import Data, load
 from reparam.distributions import Gaussian
 from reparam.engine import Engine
 from reparam.errors import ReparamError
+from reparam.evaluate import other_examples
 from reparam.losses import NON_SATURATING, squared_error
 from reparam.model import Average, Model, Replace, Rule, Terms, Turn, asks
 from reparam.models.autoencoder import Autoencoder
@@ -55,7 +56,9 @@ def _data(kind: str, labels: int | None = None) -> Data:
 
 DATA = {kind: _data(kind) for kind in ("vector", "bits", "grey", "binary", "colour")}
 DATA |= {f"{kind}, few labels": _data(kind, labels=12) for kind in ("vector", "grey")}
-DATA |= {f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey")}
+DATA |= {
+    f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
+}
 SIZES = {"width": 16, "latent": 3, "clusters": 4, "size": 24, "dim": 4, "blocks": 1}
 
 
@@ -110,6 +113,7 @@ VARIANTS = [
         for name in ("vae", "vae-gan", "gan")
         for network in ("conv", "residual")
     ),
+    *((name, "colour pair", {}) for name in ("u-gat-it", "munit")),
     *((name, "colour", {"halvings": 2}) for name in ("vqvae", "vqvae-ema")),
 ]
 
@@ -674,6 +678,7 @@ def _hooks() -> Data:
 
 RING, BARS, HOOKS = _ring(), _bars(), _hooks()
 FEW = _ring(labels=80)
+INVERTED = load(HOOKS.train.x, to=255 - HOOKS.train.x.flip(0))
 FAR = load(RING.train.x, to=RING.train.x + 3, standardise=False)
 LEARNING = {
     "vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
@@ -702,6 +707,8 @@ LEARNING = {
     "acai": (BARS, {"latent": 16, "width": 32, "penalty": 0.05}, 150),
     "ganvae": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
     "cyclegan": (FAR, {"width": 32, "lr": 2e-3, "cycle": 1.0, "identity": 0.0}, 300),
+    "u-gat-it": (INVERTED, {"width": 16, "blocks": 1, "lr": 3e-3, "attention": 1.0}, 20),
+    "munit": (INVERTED, {"width": 16, "blocks": 1, "lr": 3e-3}, 30),
     "cvae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 400),
     "cvae-gan": (RING, {"latent": 2, "width": 32, "lr": 2e-3, "rate": 0.3}, 400),
     "aae-labels": (RING, {"width": 32, "lr": 1e-3, "adversarial_lr": 3e-3}, 300),
@@ -743,8 +750,9 @@ def _teach(system: System, steps: int) -> None:
 
 def _distance(system: System, x: Tensor) -> float:
     """From data, of what the system makes: translations, reconstructions, samples; else its first loss."""
-    if system.can("translate"):
-        return _energy(system.translate(x), x + 3)
+    data = system.training_data
+    if system.can("translate") and data is not None:
+        return _energy(system.translate(x).flatten(1), other_examples(data.validation, len(x)).flatten(1))
     if not system.can("sample"):
         turn = system.model.turns()[0]
         noise = system.draw(asks(turn.loss).noise, len(x), Control(0))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import reparam
+from reparam import registry
 from reparam.data import Data
 from reparam.engine import versions
 from reparam.system import System
@@ -26,8 +27,10 @@ def trained(
     if (folder / "run.json").exists():
         reparam.resume(folder, data=data, **networks)
     else:
+        # A recipe whose rate falls over its steps must know them.
+        told = {"steps": steps} if "steps" in registry.settings(name) else {}
         reparam.train(
-            reparam.build(name, data, seed=seed, **settings),
+            reparam.build(name, data, seed=seed, **told, **settings),
             folder,
             data=data,
             steps=steps,

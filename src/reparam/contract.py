@@ -33,7 +33,16 @@ from reparam.trainer import Trainer
 BANNERS = ("# Structure and training flow", "# Loss", "# Randomness")
 # Sources that runs and data have already.
 RESERVED = ("order", "weights", "flip", "flip_other", "partner", "labelled", "binarise")
-ABILITIES = ("sample", "score", "log_weights", "encode", "translate", "translate_back")
+ABILITIES = (
+    "sample",
+    "score",
+    "log_weights",
+    "encode",
+    "translate",
+    "translate_back",
+    "style_of",
+    "style_of_back",
+)
 ROWS = 8  # of a system's own data, where no batch is given
 STEP = 1000  # at which schedules are read: at step 0 a ramp is 0 and would hide its term
 LR = 1e-3  # of the plain steps by which moves are told apart

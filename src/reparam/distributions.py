@@ -154,6 +154,20 @@ class Quantised(NamedTuple):
     indices: Tensor
 
 
+class Attended(NamedTuple):
+    """What a network with an auxiliary classifier makes, (n, …), and the classifier's logits, (n, heads)."""
+
+    made: Tensor
+    logits: Tensor
+
+
+class Factored(NamedTuple):
+    """A picture taken apart: maps of what it shows (n, c, h, w), and a code of how it looks (n, style)."""
+
+    content: Tensor
+    style: Tensor
+
+
 class Judgement(NamedTuple):
     """What a discriminator with a metric returns: features (n, …) of a hidden layer, and the logit (n,).
 

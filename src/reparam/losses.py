@@ -3,7 +3,7 @@
 All take and return per-example tensors; what is averaged, and with which weight, is not theirs to say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -108,6 +108,11 @@ def mean_absolute_error(x: Tensor, y: Tensor) -> Tensor:
 def per_example(x: Tensor) -> Tensor:
     """Mean over all but the batch, such as over the patches that a discriminator judges: (n, …) → (n,)."""
     return x.flatten(1).mean(1) if x.dim() > 1 else x
+
+
+def judged(half: Half, logits: Iterable[Tensor]) -> Tensor:
+    """One half of the game, summed over several judges' logits, each the mean of its patches: (n,)."""
+    return torch.stack([per_example(half(each)) for each in logits]).sum(0)
 
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

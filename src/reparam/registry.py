@@ -54,6 +54,14 @@ class DataFacts:
             )
         return self.domains
 
+    def require_picture(self, who: str, least: int) -> None:
+        """Raises a ReparamError that says `who` needs pictures, of at least so many pixels to a side."""
+        if self.kind != "image" or min(self.shape[1:]) < least:
+            what = f"{self.kind}s of shape {self.shape}"
+            raise ReparamError(
+                f"{who} takes pictures of at least {least} × {least} pixels, and {self.name} holds {what}."
+            )
+
 
 @dataclass(frozen=True)
 class Recipe:

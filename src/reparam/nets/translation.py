@@ -1,17 +1,20 @@
 """Networks from picture to picture, and the discriminator of patches."""
 
 import math
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reparam.nets import heads
+from reparam.nets.conv import Norm
 from reparam.nets.mlp import mlp
 from reparam.noise import Shape
 
 
-def _conv(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
+def reflecting(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
+    """A convolution that sees maps mirrored beyond their edges: (n, before, h, w) → (n, after, h', w')."""
     layer = nn.Conv2d(before, after, size, stride)
     nn.init.normal_(layer.weight, std=0.02)
     return nn.Sequential(nn.ReflectionPad2d((size - 1) // 2), layer)
@@ -23,15 +26,34 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.branch = nn.Sequential(
-            _conv(channels, channels, 3),
+            reflecting(channels, channels, 3),
             nn.InstanceNorm2d(channels),
             nn.ReLU(),
-            _conv(channels, channels, 3),
+            reflecting(channels, channels, 3),
             nn.InstanceNorm2d(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.branch(x)
+
+
+def down(channels: int, base: int) -> nn.Sequential:
+    """(n, c, h, w) → (n, 4 base, h / 4, w / 4), rounded up: the stages before the residual blocks."""
+    stages = ((channels, base, 7, 1), (base, 2 * base, 3, 2), (2 * base, 4 * base, 3, 2))
+    return nn.Sequential(
+        *(
+            nn.Sequential(reflecting(a, b, size, stride), nn.InstanceNorm2d(b), nn.ReLU())
+            for a, b, size, stride in stages
+        )
+    )
+
+
+def climb(x: Tensor, stages: Iterable[nn.Module], size: Sequence[int]) -> Tensor:
+    """The stages after the blocks, each behind a doubling by repetition, up to maps of a size (h, w)."""
+    height, width = size
+    for stage, (h, w) in zip(stages, (((height + 1) // 2, (width + 1) // 2), (height, width)), strict=True):
+        x = stage(F.interpolate(x, size=(h, w), mode="nearest"))
+    return x
 
 
 class ResidualTranslator(nn.Module):
@@ -43,32 +65,17 @@ class ResidualTranslator(nn.Module):
 
     def __init__(self, shape: Shape, base: int = 64, blocks: int = 6, *, bounded: bool = True) -> None:
         super().__init__()
-        self.size = shape[1:]
-        self.down = nn.ModuleList(
-            nn.Sequential(_conv(a, b, size, stride), nn.InstanceNorm2d(b), nn.ReLU())
-            for a, b, size, stride in (
-                (shape[0], base, 7, 1),
-                (base, 2 * base, 3, 2),
-                (2 * base, 4 * base, 3, 2),
-            )
-        )
+        self.down = down(shape[0], base)
         self.middle = nn.Sequential(*(Residual(4 * base) for _ in range(blocks)))
         self.up = nn.ModuleList(
-            nn.Sequential(_conv(a, b, 3), nn.InstanceNorm2d(b), nn.ReLU())
+            nn.Sequential(reflecting(a, b, 3), nn.InstanceNorm2d(b), nn.ReLU())
             for a, b in pairwise((4 * base, 2 * base, base))
         )
-        self.last = nn.Sequential(_conv(base, shape[0], 7), heads.Image(bounded))
+        self.last = nn.Sequential(reflecting(base, shape[0], 7), heads.Image(bounded))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = 2 * x - 1
-        sizes = []
-        for stage in self.down:
-            sizes.append(x.shape[2:])
-            x = stage(x)
-        x = self.middle(x)
-        for stage, size in zip(self.up, reversed(sizes[1:]), strict=True):
-            x = stage(F.interpolate(x, size=size, mode="nearest"))
-        return self.last(x)
+        maps = self.middle(self.down(2 * x - 1))
+        return self.last(climb(maps, self.up, x.shape[2:]))
 
 
 class PatchDiscriminator(nn.Module):
@@ -77,13 +84,15 @@ class PatchDiscriminator(nn.Module):
     layers strided ones and two more: three judge patches of 70 pixels, two of 34, one of 16.
     """
 
-    def __init__(self, shape: Shape, base: int = 64, layers: int = 3) -> None:
+    def __init__(
+        self, shape: Shape, base: int = 64, layers: int = 3, *, norm: Norm | None = nn.InstanceNorm2d
+    ) -> None:
         super().__init__()
         stages: list[nn.Module] = []
         wide = [shape[0], *(base * min(2**i, 8) for i in range(layers + 1))]
         for i, (before, after) in enumerate(pairwise(wide)):
             stages.append(nn.Conv2d(before, after, 4, stride=2 if i < layers else 1, padding=1))
-            stages += [nn.InstanceNorm2d(after)] if i else []
+            stages += [norm(after)] if norm and i else []
             stages.append(nn.LeakyReLU(0.2))
         self.net = nn.Sequential(*stages, nn.Conv2d(wide[-1], 1, 4, padding=1))
         for module in self.net:
@@ -92,6 +101,11 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return heads.exact(self.net(2 * x - 1)).squeeze(1)
+
+
+def strided(shape: Shape, most: int) -> int:
+    """How many of so many strided layers a picture has room for before two more take a pixel each."""
+    return min(most, max(min(shape[1:]) // 3, 1).bit_length() - 1)
 
 
 class MLPTranslator(nn.Sequential):
