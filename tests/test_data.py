@@ -578,8 +578,8 @@ def test_bad_files(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes(b"a\n\xff\n")
     with pytest.raises(ReparamError, match="UTF-8"):
         load(tmp_path / "latin.csv")
-    with pytest.raises(ReparamError, match=r"cannot read \.txt"):
-        load(_write(tmp_path / "a.txt", "1"))
+    with pytest.raises(ReparamError, match=r"cannot read \.doc"):
+        load(_write(tmp_path / "a.doc", "1"))
 
 
 def test_bad_folders(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
+from reparam.data import text as writings
+from reparam.data.text import Writing
 from reparam.errors import ReparamError, unknown
 from reparam.model import Model
 from reparam.optimisers import Optimiser
@@ -21,13 +24,29 @@ class DataFacts:
     """What a recipe may know of the data: enough to choose networks, and kept in the run."""
 
     name: str
-    kind: Literal["image", "vector"]
+    kind: Literal["image", "vector", "tokens"]
     shape: tuple[int, ...]
-    levels: Literal["binary", "grey", "real"]
+    levels: Literal["binary", "grey", "real", "tokens"]
     classes: tuple[str, ...] | None
     examples: int
     domains: tuple[str, str] | None = None
     labelled: int | None = None  # examples whose label is known, where not all are
+    vocabulary: tuple[str, ...] | None = None
+    writing: Writing | None = None
+    aligned: bool = False  # row i of both domains says the same
+    other_vocabulary: tuple[str, ...] | None = None
+    other_writing: Writing | None = None
+
+    def tokens(self, lines: Sequence[str], *, other: bool = False) -> Tensor:
+        """Lines as the ids that a model of these data takes: (n, length) int64.
+
+        Raises ReparamError for lines that are empty, too long or unknown to the vocabulary.
+        """
+        return writings.encode(lines, *writings.side(self, other), self.shape[0])
+
+    def text(self, tokens: Tensor, *, other: bool = False) -> list[str]:
+        """The lines that token ids (n, length) stand for."""
+        return writings.decode(tokens, *writings.side(self, other))
 
     def require_classes(self, who: str) -> int:
         """The number of classes, or a ReparamError that says `who` needs labels."""
@@ -61,6 +80,25 @@ class DataFacts:
             raise ReparamError(
                 f"{who} takes pictures of at least {least} × {least} pixels, and {self.name} holds {what}."
             )
+
+    def require_vocabulary(self, who: str) -> int:
+        """The number of entries of the vocabulary, or a ReparamError that says `who` needs one."""
+        if self.vocabulary is None:
+            raise ReparamError(
+                f"{who} is a model of text, and {self.name} holds {self.kind}s: give a .txt or .jsonl "
+                "file, or a table with a column `text`."
+            )
+        return len(self.vocabulary)
+
+    def require_pairs(self, who: str) -> tuple[int, int]:
+        """The sizes of both vocabularies, or a ReparamError that says `who` needs aligned pairs."""
+        if not self.aligned or self.vocabulary is None or self.other_vocabulary is None:
+            raise ReparamError(
+                f"{who} learns from pairs of lines that say the same, and {self.name} has none: give two "
+                "files of equally many lines, --data A.txt --to B.txt --aligned (in Python, load(…, to=…, "
+                "aligned=True))."
+            )
+        return len(self.vocabulary), len(self.other_vocabulary)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from reparam import checkpoint, registry
 from reparam.data import Data
 from reparam.data import load as load_data
+from reparam.data.text import Writing
 from reparam.engine import versions
 from reparam.errors import ReparamError
 from reparam.model import Model, asks
 from reparam.noise import Control, Normal, Streams
 from reparam.registry import DataFacts, Recipe
 
+LISTS = ("classes", "domains", "vocabulary", "other_vocabulary")  # facts that JSON keeps as lists
+WRITINGS = ("writing", "other_writing")
 CHUNK = 500  # examples at once, where nothing else says how many
 
 
@@ -32,6 +35,11 @@ def facts(data: Data) -> DataFacts:
         examples=len(data.train.x),
         domains=data.domains,
         labelled=None if data.train.known is None else len(data.train.known),
+        vocabulary=data.vocabulary,
+        writing=data.writing,
+        aligned=data.aligned,
+        other_vocabulary=data.other_vocabulary,
+        other_writing=data.other_writing,
     )
 
 
@@ -306,7 +314,8 @@ def _rebuilt(about: Mapping[str, Any], where: str, networks: Mapping[str, Any]) 
     try:
         facts_ = about["data"] | {
             "shape": tuple(about["data"]["shape"]),
-            **{key: tuple(v) if (v := about["data"].get(key)) else None for key in ("classes", "domains")},
+            **{key: tuple(v) if (v := about["data"].get(key)) else None for key in LISTS},
+            **{key: Writing(**v) if (v := about["data"].get(key)) else None for key in WRITINGS},
         }
         missing = set(about["networks_given"]) - set(networks)
         name, settings, spec = about["name"], about["settings"], about["data_spec"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reparam.commands.options import (
+    AS_IT_IS,
     Binarise,
     Count,
     DataName,
@@ -12,7 +13,9 @@ from reparam.commands.options import (
     Model,
     OtherData,
     Settings,
+    Text,
     as_json,
+    data_options,
     pairs,
 )
 from reparam.errors import ReparamError
@@ -53,6 +56,7 @@ def card(
     binarise: Binarise = "none",
     size: Count = None,
     to: OtherData = None,
+    text: Text = AS_IT_IS,
     settings: Settings = (),
     json: Flag = False,
 ) -> None:
@@ -64,6 +68,7 @@ def card(
         binarise: make pictures black and white.
         size: crop and resize pictures to N × N pixels.
         to: a second dataset: the domain that pictures are translated to.
+        text: how text is read.
         settings: of the recipe, such as latent=16.
         json: print JSON, as it stands in a comparison's report.
     """
@@ -83,7 +88,7 @@ def card(
         given = registry.validated(model, pairs(settings, "set"))
         from reparam.data import load
 
-        loaded = load(data, binarise=binarise, size=size, to=to)
+        loaded = load(data, **data_options(binarise, size, False, False, None, to, False, text))
         system = build(model, loaded, **given)
     made = card_of(system.model, system.data.shape, data_noise=loaded.noise(), examples=len(loaded.train.x))
     if json:

@@ -4,7 +4,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from reparam.commands.options import Binarise, Count, Flag, as_json, facts, table
+from reparam.commands.options import (
+    AS_IT_IS,
+    Binarise,
+    Count,
+    Flag,
+    OtherData,
+    Text,
+    as_json,
+    data_options,
+    facts,
+    table,
+)
 from reparam.errors import ReparamError
 
 if TYPE_CHECKING:
@@ -39,21 +50,30 @@ def list_all(json: Flag = False) -> None:
             for entry in available()
         ),
     )
-    print("\nAlso: a folder of pictures; a .npz, .npy, .csv or .parquet file; hub:OWNER/NAME.")
+    print("\nAlso: a folder of pictures; a .npz, .npy, .csv, .parquet, .txt or .jsonl file; hub:OWNER/NAME.")
 
 
-def show(name: Name, binarise: Binarise = "none", size: Count = None, skip_bad: Flag = False) -> None:
+def show(
+    name: Name,
+    binarise: Binarise = "none",
+    size: Count = None,
+    skip_bad: Flag = False,
+    to: OtherData = None,
+    text: Text = AS_IT_IS,
+) -> None:
     """Read a dataset and say what is in it.
 
     Args:
         name: a name from `reparam data list`, a folder of pictures, a file, or hub:OWNER/NAME.
         binarise: make pictures black and white.
         size: crop and resize pictures to N × N pixels.
-        skip_bad: go on without pictures that cannot be read.
+        skip_bad: go on without pictures that cannot be read, or empty lines.
+        to: a second dataset, as in `reparam train`.
+        text: how text is read.
     """
     from reparam.data import load
 
-    _show(load(name, binarise=binarise, size=size, skip_bad=skip_bad))
+    _show(load(name, **data_options(binarise, size, False, skip_bad, None, to, False, text)))
 
 
 def fetch(
@@ -85,9 +105,24 @@ def _show(data: "Data") -> None:
         **{name: f"{split.n:,}" for name, split in splits},
         "classes": "none" if data.classes is None else f"{len(data.classes)}: {', '.join(data.classes)}",
         "attributes": ", ".join(data.attributes),
+        "domains": " and ".join(data.domains or ()) + (", aligned" if data.aligned else ""),
+        "vocabulary": _vocabularies(data),
+        "first line": "; ".join(_first_lines(data)),
         "noise": "; ".join(f"{source} ~ {law}" for source, law in noise.items()),
         "licence": data.licence,
         "source": data.source,
         "fingerprint": data.fingerprint,
     }
     facts({name: value for name, value in about.items() if value != ""})
+
+
+def _vocabularies(data: "Data") -> str:
+    sides = ((data.vocabulary, data.writing), (data.other_vocabulary, data.other_writing))
+    return "; ".join(f"{len(v):,} {w.units}" for v, w in sides if v and w)
+
+
+def _first_lines(data: "Data") -> list[str]:
+    if data.kind != "tokens":
+        return []
+    other = data.train.other
+    return data.text(data.train.x[:1]) + ([] if other is None else data.text(other[:1], other=True))

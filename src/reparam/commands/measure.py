@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from reparam.commands.options import (
+    AS_IT_IS,
     Binarise,
     Budget,
     Count,
@@ -17,6 +18,7 @@ from reparam.commands.options import (
     Run,
     Seed,
     Settings,
+    Text,
     as_json,
     by_model,
     data_options,
@@ -129,6 +131,7 @@ def compare(
     labels: Count = None,
     to: OtherData = None,
     disjoint: Flag = False,
+    text: Text = AS_IT_IS,
     device: str = "auto",
 ) -> None:
     """Train models on the same data with the same budget, measure them, and write a page that compares them.
@@ -144,13 +147,14 @@ def compare(
         binarise: make pictures black and white.
         size: crop and resize pictures to N × N pixels.
         mirror: mirror half of the training pictures.
-        skip_bad: go on without pictures that cannot be read.
+        skip_bad: go on without pictures that cannot be read, or empty lines.
         split: what to measure on: test, or validation while you still choose.
         n: examples of the split, and as many samples of each model.
         extractor: the features that samples are compared on, as in `reparam evaluate`.
         labels: how many training labels are known, as many of each class; all, if not given.
         to: a second dataset: the domain that pictures are translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
+        text: how text is read.
         device: auto, cpu, cuda, cuda:1.
     """
     positive(n=n)
@@ -177,7 +181,7 @@ def compare(
             n=n,
             extractor=extractor,
             device=device,
-            data_options=data_options(binarise, size, mirror, skip_bad, labels, to, disjoint),
+            data_options=data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text),
             progress=progress,
         )
     _show(found)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -38,6 +39,31 @@ ExtractorName = Annotated[str | None, tyro.conf.arg(metavar="NAME|MODULE:FUNCTIO
 Precision = Literal["float32", "bf16", "float64"]
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How text is read.
+
+    Attributes:
+        aligned: line i of the data and of --to say the same, in two languages.
+        units: what text is cut into; words, unless a dataset says otherwise.
+        length: the most tokens in a row; longer lines are left out.
+        min_count: how often a token must occur in the training lines to be in the vocabulary.
+        vocabulary_size: the most entries of the vocabulary, four specials among them.
+        lower: make text lower case.
+    """
+
+    aligned: Flag = False
+    units: Literal["characters", "words", "bpe"] | None = None
+    length: Count = None
+    min_count: Annotated[int, tyro.conf.arg(metavar="N")] = 2
+    vocabulary_size: Count = None
+    lower: Flag = False
+
+
+Text = Annotated[TextOptions, tyro.conf.arg(name="")]
+AS_IT_IS = TextOptions()
 
 
 def seconds(budget: str | None) -> float | None:
@@ -106,6 +132,7 @@ def data_options(
     labels: int | None,
     to: str | None,
     disjoint: bool,
+    text: TextOptions,
 ) -> dict[str, Any]:
     """What `reparam.data.load` is told besides the data."""
     return {
@@ -116,6 +143,7 @@ def data_options(
         "labels": labels,
         "to": to,
         "disjoint": disjoint,
+        **asdict(text),
     }
 
 

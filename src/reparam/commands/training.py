@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from reparam.commands.options import (
+    AS_IT_IS,
     Binarise,
     Budget,
     Count,
@@ -23,6 +24,7 @@ from reparam.commands.options import (
     Run,
     Seeds,
     Settings,
+    Text,
     control,
     data_options,
     pairs,
@@ -54,6 +56,7 @@ def train(
     labels: Count = None,
     to: OtherData = None,
     disjoint: Flag = False,
+    text: Text = AS_IT_IS,
     device: str = "auto",
     precision: Precision = "float32",
     average: Real = None,
@@ -65,8 +68,8 @@ def train(
 
     Args:
         model: a name from `reparam models`.
-        data: a name from `reparam data list`, a folder of pictures, a .npz, .npy, .csv or .parquet file, or
-            hub:OWNER/NAME.
+        data: a name from `reparam data list`, a folder of pictures, a .npz, .npy, .csv, .parquet, .txt or
+            .jsonl file, or hub:OWNER/NAME.
         out: the folder of the run.
         steps: how long. Without steps, epochs or budget, the recipe says it.
         epochs: or as many times through the data.
@@ -80,10 +83,11 @@ def train(
             one half (threshold).
         size: crop and resize pictures to N × N pixels.
         mirror: mirror half of the training pictures.
-        skip_bad: go on without pictures that cannot be read.
+        skip_bad: go on without pictures that cannot be read, or empty lines.
         labels: how many training labels are known, as many of each class; all, if not given.
         to: a second dataset: the domain that pictures are translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
+        text: how text is read.
         device: auto, cpu, cuda, cuda:1.
         precision: of the arithmetic; bf16 keeps the weights in float32.
         average: keep averaged weights too, with this decay, such as 0.999; samples are made with them.
@@ -110,7 +114,7 @@ def train(
     from reparam.system import build
 
     registry.validated(model, given)
-    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, labels, to, disjoint))
+    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text))
     system = build(model, loaded, seed=randomness, **given)
     with _told(out), bar(out) as progress:
         trained = runs.train(

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from reparam.data import arrays, domains, hub, named, pictures, tables
+from reparam.data import arrays, domains, hub, named, pictures, tables, text
 from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
 from reparam.data.named import Entry
-from reparam.data.prepare import prepare
-from reparam.data.raw import Raw
+from reparam.data.prepare import Like, prepare
+from reparam.data.raw import Raw, Units
 from reparam.errors import ReparamError, unknown
 
 __all__ = ["Binarise", "Data", "Entry", "Kind", "Levels", "Split", "available", "describe", "load"]
@@ -29,6 +29,8 @@ FILES = {
     ".npy": arrays.from_file,
     ".csv": tables.from_csv,
     ".parquet": tables.from_parquet,
+    ".txt": text.from_txt,
+    ".jsonl": text.from_jsonl,
 }
 
 
@@ -43,23 +45,37 @@ def load(
     labels: int | None = None,
     to: "str | Path | np.ndarray | Tensor | None" = None,
     disjoint: bool = False,
+    aligned: bool = False,
+    units: Units | None = None,
+    length: int | None = None,
+    min_count: int = 2,
+    vocabulary_size: int | None = None,
+    lower: bool = False,
     seed: int = 0,
+    like: Like | None = None,
 ) -> Data:
     """Load a dataset.
 
     Args:
-        spec: a name (`available()` lists them), a folder of pictures, a .npz, .npy, .csv or .parquet file,
-            `hub:OWNER/NAME`, an array or tensor, a dict {"x": …, "y": …}, or the `spec` of a Data.
+        spec: a name (`available()` lists them), a folder of pictures, a .npz, .npy, .csv, .parquet, .txt or
+            .jsonl file, `hub:OWNER/NAME`, an array or tensor, a dict {"x": …, "y": …}, or a Data's `spec`.
         binarise: of images. dynamic: afresh in every training batch, validation and test once by a fixed
             seed; static: every split once by that seed; threshold: above one half.
         size: crop pictures to the central square and resize them to size × size pixels.
         mirror: declare the noise `flip`, which mirrors half of the training images.
-        skip_bad: go on without unreadable picture files, with a warning that names them.
+        skip_bad: go on without unreadable picture files, with a warning that names them, or empty lines.
         standardise: vectors that are not binary, by the train split's mean and standard deviation.
         labels: how many training labels are known, as many of each class, drawn by `seed`; all, if not given.
         to: a second dataset, read in the same way: the domain that x is translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one and the odd of the other.
+        aligned: of two texts: line i of both says the same, and they stay together.
+        units: of text: characters, words, or bpe: parts of words, learned from the training lines.
+        length: of text: the most tokens in a row; longer lines are left out.
+        min_count: of text: how often a token must occur in the training lines to be one of the vocabulary.
+        vocabulary_size: of text: the most entries of the vocabulary, four specials among them.
+        lower: of text: make it lower case.
         seed: of the 80/10/10 split of data that come unsplit; not the seed of a run.
+        like: data, or facts about data, whose vocabulary and length text is to be read with.
     """
     options: dict[str, Any] = {
         "binarise": binarise,
@@ -70,6 +86,12 @@ def load(
         "labels": labels,
         "to": to,
         "disjoint": disjoint,
+        "aligned": aligned,
+        "units": units,
+        "length": length,
+        "min_count": min_count,
+        "vocabulary_size": vocabulary_size,
+        "lower": lower,
         "seed": seed,
     }
     if isinstance(spec, Data) or (isinstance(spec, dict) and "spec" in spec):
@@ -88,11 +110,16 @@ def load(
         raise ReparamError(f"seed={seed}: it must not be negative.")
     if disjoint and to is None:
         raise ReparamError("disjoint rows are those of two domains: name the second one (--to).")
+    if aligned and to is None:
+        raise ReparamError("aligned rows are those of two texts: name the second one (--to).")
+    text.check_options(units, length, min_count)
     raw, address = _read(spec, size, skip_bad)
     if to is None:
-        return prepare(raw, {"spec": address, **options})
+        return prepare(raw, {"spec": address, **options}, like)
     alone = options | {"to": None, "disjoint": False}
     other, place = _read(to, size, skip_bad)
+    if aligned:
+        return prepare(text.aligned(raw, other), {"spec": address, **options, "to": place}, like)
     both = (prepare(raw, {"spec": address, **alone}), prepare(other, {"spec": place, **alone}))
     return domains.pair(*both, {"spec": address, **options, "to": place}, disjoint=disjoint)
 

@@ -7,18 +7,22 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from reparam.data import text as writings
+from reparam.data.text import Writing
 from reparam.errors import ReparamError, unknown
 from reparam.noise import Bernoulli, Source, Uniform
 
-Kind = Literal["image", "vector"]
-Levels = Literal["binary", "grey", "real"]
+Kind = Literal["image", "vector", "tokens"]
+Levels = Literal["binary", "grey", "real", "tokens"]
 Binarise = Literal["none", "static", "dynamic", "threshold"]
 
 
 class Split(NamedTuple):
-    """x: (n, c, h, w) uint8 for images, (n, d) float32 for vectors; y: (n,) int64 class indices, or None.
+    """x: (n, c, h, w) uint8 for images, (n, d) float32 for vectors, (n, length) int32 for token ids, padded
+    with 0; y: (n,) int64 class indices, or None.
 
-    other: (m, …) like x, the examples of a second domain, in no order that has to do with x's.
+    other: (m, …) like x, the examples of a second domain, in no order that has to do with x's; in aligned
+    data row i of both says the same.
     known: (l,) int64, the rows whose label a batch may show, where it may not show all.
     """
 
@@ -37,11 +41,12 @@ class Split(NamedTuple):
 class Data:
     """A dataset, resident where its tensors are. `reparam.data.load` makes one.
 
-    `levels` says what a batch holds: exactly 0 and 1 (binary), [0, 1] (grey) or any number (real).
+    `levels` says what a batch holds: exactly 0 and 1 (binary), [0, 1] (grey), any number (real), or token
+    ids (tokens), which `vocabulary` names and `writing` makes text.
     `spec` is JSON and rebuilds the same data by `load(spec)`; `fingerprint` is a hash of the contents.
     `attributes` maps a name to {split name: (n,) int64}. `scale` is the (mean, std), each (d,) float32,
     by which vectors were standardised, or None. `domains` names the domains of x and of other, if there
-    are two.
+    are two; `aligned` says that row i of both says the same, and other has a vocabulary of its own.
     """
 
     name: str
@@ -59,6 +64,11 @@ class Data:
     attributes: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     scale: tuple[Tensor, Tensor] | None = None
     domains: tuple[str, str] | None = None
+    vocabulary: tuple[str, ...] | None = None
+    writing: Writing | None = None
+    aligned: bool = False
+    other_vocabulary: tuple[str, ...] | None = None
+    other_writing: Writing | None = None
 
     def noise(self) -> dict[str, Source]:
         """The randomness a training batch asks for: one draw per example of each source."""
@@ -67,7 +77,7 @@ class Data:
             sources["flip"] = Bernoulli((), 0.5)
         if self.spec.get("labels"):
             sources["labelled"] = Uniform()
-        if self.domains:
+        if self.domains and not self.aligned:
             sources["partner"] = Uniform()
             if self.spec.get("mirror"):
                 sources["flip_other"] = Bernoulli((), 0.5)
@@ -78,6 +88,7 @@ class Data:
     def batch(self, split: Split, rows: Tensor, **noise: Tensor) -> dict[str, Tensor]:
         """{"x": (m, *shape) float32, and "y": (m,) int64 where there are labels} for `rows`, (m,) int64.
 
+        Token ids are (m, length) int64, and so is "other" in aligned data, the same rows of the other side.
         A pure function of its arguments. `flip` (m,) mirrors where it is 1; without it nothing is mirrored.
         Where some labels alone are known, y is −1 for the others, and `labelled` (m,), uniform on [0, 1),
         picks rows with a known one for the fields "x_labelled" and "y_labelled".
@@ -111,6 +122,8 @@ class Data:
         if "partner" in noise and split.other is not None:
             picked = _places(noise["partner"], len(split.other))
             batch["other"] = _mirrored(real(split.other[picked]), noise.get("flip_other"))
+        if self.aligned and split.other is not None:
+            batch["other"] = real(split.other.index_select(0, rows))
         return batch
 
     def to(self, device: torch.device | str) -> "Data":
@@ -135,6 +148,13 @@ class Data:
         mean, std = (s.to(x.device) for s in self.scale)
         return x * std + mean
 
+    def text(self, tokens: Tensor, *, other: bool = False) -> list[str]:
+        """The lines that token ids (n, length) stand for, of x or of the other side.
+
+        Raises ReparamError where the data are no text.
+        """
+        return writings.decode(tokens, *writings.side(self, other))
+
     def require_labels(self, who: str) -> tuple[str, ...]:
         """The class names, or an error that says `who` needs them."""
         if self.classes is None:
@@ -155,7 +175,9 @@ def _places(u: Tensor, n: int) -> Tensor:
 
 
 def real(x: Tensor) -> Tensor:
-    """Bytes as numbers in [0, 1]; vectors as they are."""
+    """Bytes as numbers in [0, 1]; token ids as int64; vectors as they are."""
+    if x.dtype == torch.int32:
+        return x.long()
     return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 
 

@@ -16,6 +16,11 @@ def pair(x: Data, other: Data, spec: dict[str, Any], *, disjoint: bool) -> Data:
 
     Raises ReparamError if the two are not of one kind and shape, or are disjoint and unequal in rows.
     """
+    if "tokens" in (x.kind, other.kind):
+        raise ReparamError(
+            f"{x.name} and {other.name}: the two sides of a text are lines that say the same; say so with "
+            "--aligned (in Python, aligned=True)."
+        )
     if (x.kind, x.shape) != (other.kind, other.shape):
         raise ReparamError(
             f"{x.name} holds {x.kind}s of shape {x.shape}, and {other.name} {other.kind}s of shape "

@@ -43,7 +43,7 @@ def from_hub(name: str, size: int | None) -> Raw:
 
 
 def from_splits(splits: Mapping[str, Any], where: str, size: int | None) -> Raw:
-    """Split name → a `datasets.Dataset`: the image column or else all numeric ones, and the label."""
+    """Split name → a `datasets.Dataset`: the image column, or text, or all numeric ones; and the label."""
     known = {SPLITS[name]: ds for name, ds in splits.items() if name in SPLITS}
     if "train" not in known:
         if len(splits) != 1:
@@ -107,7 +107,7 @@ def _table(ds: Any, label: str | None, where: str) -> Part:
 
 
 def _write(raw: Raw, path: Path) -> None:
-    content: dict[str, Any] = {f"x_{name}": part.x for name, part in raw.parts.items()}
+    content: dict[str, Any] = {f"x_{name}": _stored(part.x) for name, part in raw.parts.items()}
     content |= {f"y_{name}": part.y for name, part in raw.parts.items() if part.y is not None}
     if raw.classes is not None:
         content["classes"] = np.array(raw.classes)
@@ -123,8 +123,17 @@ def _read(path: Path, where: str) -> Raw:
         content = {name: file[name] for name in file.files}
     classes = content.pop("classes", None)
     parts = {
-        name.removeprefix("x_"): Part(x, content.get(f"y_{name.removeprefix('x_')}"))
+        name.removeprefix("x_"): Part(_restored(x), content.get(f"y_{name.removeprefix('x_')}"))
         for name, x in content.items()
         if name.startswith("x_")
     }
     return Raw(where, where, parts, classes=None if classes is None else tuple(str(c) for c in classes))
+
+
+def _stored(x: np.ndarray) -> np.ndarray:
+    """Lines as their bytes: an array of objects could only be pickled."""
+    return x if x.dtype != object else np.frombuffer("\n".join(x).encode(), np.uint8)
+
+
+def _restored(x: np.ndarray) -> np.ndarray:
+    return x if x.ndim != 1 else np.array(x.tobytes().decode().split("\n"), dtype=object)

@@ -1,5 +1,6 @@
 """Datasets that have a name: what ships with the package, what lies in the shared folder, and the toys."""
 
+import lzma
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from reparam.data import dsprites, toys
 from reparam.data.dataset import Kind
 from reparam.data.lines import lines
 from reparam.data.raw import Part, Raw
+from reparam.data.tables import read_parquet
+from reparam.data.text import as_lines
 from reparam.errors import ReparamError
 
 EMBEDDED = Path(__file__).parent / "embedded"
@@ -143,6 +146,72 @@ def _emoji(name: str, style: str, licence: str, n: tuple[int, int, int], classes
     )  # fmt: skip
 
 
+def couplets5() -> Raw:
+    """Split by poem: no couplet of a test poem is trained on."""
+    columns = _columns("couplets5.parquet", "text", "poem")
+    return _couplets("couplets5", columns["text"], columns["poem"])
+
+
+def tang5() -> Raw:
+    """What poem a line is from is not known: the split is by couplet."""
+    lines = _embedded_lines("tang5.txt.xz")
+    return _couplets("tang5", lines, lines)
+
+
+def verses() -> Raw:
+    """Verses that read the same are in the same split."""
+    lines = _embedded_lines("verses.txt.xz")
+    return Raw("verses", "verses", {s: Part(as_lines(lines[r])) for s, r in _grouped(lines).items()})
+
+
+def en_de() -> Raw:
+    """Split by the English sentence: none of the test is trained on, whatever its translation."""
+    columns = _columns("en_de.parquet", "en", "de", "split")
+    names = {"train": "train", "validation": "dev", "test": "test"}
+    splits = {name: np.flatnonzero(columns["split"] == theirs) for name, theirs in names.items()}
+    return _aligned("en_de", ("en", "de"), columns, splits)
+
+
+def bible_en_es() -> Raw:
+    """Verses that read the same in English are in the same split."""
+    columns = _columns("bible_en_es.parquet", "en", "es")
+    return _aligned("bible_en_es", ("en", "es"), columns, _grouped(columns["en"]))
+
+
+def _couplets(name: str, lines: np.ndarray, groups: np.ndarray) -> Raw:
+    parts = {split: Part(as_lines(lines[rows])) for split, rows in _grouped(groups).items()}
+    return Raw(name, name, parts, units="characters", middle="，")
+
+
+def _aligned(
+    name: str, sides: tuple[str, str], columns: dict[str, np.ndarray], splits: dict[str, np.ndarray]
+) -> Raw:
+    x, other = (as_lines(columns[side]) for side in sides)
+    parts = {split: Part(x[rows], None, other[rows]) for split, rows in splits.items()}
+    return Raw(name, name, parts, domains=sides, other_where=name)
+
+
+def _grouped(groups: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows of each split: a twentieth of the groups for validation and test, by a fixed draw."""
+    found, group = np.unique(groups.astype(str) if groups.dtype == object else groups, return_inverse=True)
+    place = np.random.Generator(np.random.PCG64(1)).random(len(found))[group]
+    return {
+        "train": np.flatnonzero(place >= 0.1),
+        "validation": np.flatnonzero(place < 0.05),
+        "test": np.flatnonzero((place >= 0.05) & (place < 0.1)),
+    }
+
+
+def _columns(file: str, *names: str) -> dict[str, np.ndarray]:
+    columns = read_parquet(shared_file(file))
+    return {name: columns[name] for name in names}
+
+
+def _embedded_lines(file: str) -> np.ndarray:
+    with lzma.open(EMBEDDED / file, "rt", encoding="utf-8") as lines:
+        return np.array(lines.read().splitlines(), dtype=object)
+
+
 def _toy(name: str, classes: int, read: Callable[[], Raw]) -> Entry:
     return Entry(
         name, "vector", (2,), (80_000, 10_000, 10_000), classes, "none needed", "drawn from its formula",
@@ -188,9 +257,39 @@ ENTRIES = (
         True, lines.__doc__ or "",
         lines,
     ),
+    Entry(
+        "tang5", "tokens", (10,), (17_959, 1_030, 1_011), 0, "MIT (JackeyGao)",
+        "npm chinese-poetry 2.0.1", True,
+        "couplets of five and five characters, Tang dynasty; without their comma",
+        tang5,
+    ),
+    Entry(
+        "couplets5", "tokens", (10,), (587_534, 32_324, 32_811), 0, "MIT (JackeyGao)",
+        "npm chinese-poetry 2.0.1; from REPARAM_DATA or shared/data", False,
+        "couplets of five and five characters, Tang to Qing; without their comma; split by poem",
+        couplets5,
+    ),
+    Entry(
+        "verses", "tokens", (118,), (33_625, 1_977, 1_862), 0, "public domain",
+        "Debian sword-text-web", True,
+        "verses of the World English Bible, modern English",
+        verses,
+    ),
+    Entry(
+        "en_de", "tokens", (78,), (105_316, 2_136, 2_262), 0, "GPL, LGPL, MPL per package",
+        "gettext catalogues of 26 packages, LibreOffice help, package descriptions", False,
+        "aligned English and German sentences about software, half of them short labels of interfaces",
+        en_de,
+    ),
+    Entry(
+        "bible_en_es", "tokens", (137,), (27_973, 1_572, 1_539), 0, "public domain",
+        "Debian sword-text-kjv, -sparv; from REPARAM_DATA or shared/data", False,
+        "aligned verses, English of 1769 and Spanish of 1909",
+        bible_en_es,
+    ),
     _toy("25gaussians", 25, toys.gaussians25),
     _toy("8gaussians", 8, toys.gaussians8),
     _toy("swissroll2d", 0, toys.swissroll2d),
 )  # fmt: skip
 NAMED = {entry.name: entry for entry in ENTRIES}
-ALIASES = {"avatars": "avatars:adventurer"}
+ALIASES = {"avatars": "avatars:adventurer", "web_bible": "verses"}

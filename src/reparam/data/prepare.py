@@ -1,24 +1,40 @@
 """From a reader's arrays to `Data`: splits, labels, binarisation, standardisation, fingerprint."""
 
 import hashlib
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from reparam.data import text
 from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
 from reparam.data.pictures import fit
 from reparam.data.raw import Raw
+from reparam.data.text import Writing
 from reparam.errors import ReparamError
 
 SPLITS = ("train", "validation", "test")
 # Fixed, whatever the run's seed: everyone is evaluated on the same black and white pictures.
 BINARISE_SEED = 20090513
+# Options of `load` that only text has, as they are where nothing is said.
+TEXT_OPTIONS = {"units": None, "length": None, "min_count": 2, "vocabulary_size": None, "lower": False}
 
 
-def prepare(raw: Raw, spec: dict[str, Any]) -> Data:
-    """`spec` holds the arguments of `load`."""
+class Like(Protocol):
+    """Data, or facts about them, whose vocabulary other text is to be read with."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def vocabulary(self) -> tuple[str, ...] | None: ...
+
+
+def prepare(raw: Raw, spec: dict[str, Any], like: Like | None = None) -> Data:
+    """`spec` holds the arguments of `load`; text is read as tokens of the vocabulary of `like`, if given."""
+    lines = raw.parts["train"].x.ndim == 1
+    if lines:
+        text.without_empty(raw, spec["skip_bad"])
     for name, part in raw.parts.items():
         if len(part.x) == 0:
             raise ReparamError(f"{raw.where}: the {name} split is empty; every split needs at least one row.")
@@ -30,6 +46,11 @@ def prepare(raw: Raw, spec: dict[str, Any]) -> Data:
     ys, classes = index_labels(raw)
     xs = {name: part.x for name, part in raw.parts.items()}
     hold_out(xs, ys, spec["seed"], raw.where)
+    if lines:
+        return _tokens(raw, xs, ys, classes, spec, like)
+    for option, off in TEXT_OPTIONS.items():
+        if spec[option] != off:
+            raise ReparamError(f"{raw.where} is no text; {option}={spec[option]!r} is for text only.")
 
     scale = None
     if xs["train"].ndim == 4:
@@ -41,11 +62,7 @@ def prepare(raw: Raw, spec: dict[str, Any]) -> Data:
         levels: Levels = "binary" if binary else "grey"
     else:
         kind = "vector"
-        for option, off in (("size", None), ("mirror", False), ("binarise", "none")):
-            if spec[option] != off:
-                raise ReparamError(
-                    f"{raw.where} holds vectors; {option}={spec[option]!r} is for images only."
-                )
+        _no_pictures(spec, raw.where, "vectors")
         levels = "binary" if all(((x == 0) | (x == 1)).all() for x in xs.values()) else "real"
         if levels == "real" and raw.standardise and spec["standardise"]:
             xs, scale = standardised(xs)
@@ -78,6 +95,80 @@ def prepare(raw: Raw, spec: dict[str, Any]) -> Data:
         },
         scale=scale,
     )
+
+
+def _tokens(
+    raw: Raw,
+    xs: dict[str, np.ndarray],
+    ys: dict[str, np.ndarray],
+    classes: tuple[str, ...] | None,
+    spec: dict[str, Any],
+    like: Like | None,
+) -> Data:
+    """Lines of text, xs[split] (n,), and those that say the same, as rows of token ids."""
+    _no_pictures(spec, raw.where, "text")
+    others = {name: part.other for name, part in raw.parts.items() if part.other is not None}
+    if others:
+        hold_out(others, {}, spec["seed"], raw.where)
+    sides = [xs, others] if others else [xs]
+    written, rows = [], []
+    for i, lines in enumerate(sides):
+        if like is None:
+            plain = Writing(spec["units"] or raw.units, raw.middle, spec["lower"])
+            counted = (spec["min_count"], spec["vocabulary_size"])
+            written.append(text.learn(lines["train"].tolist(), plain, *counted, raw.where))
+        else:
+            written.append(text.side(like, other=i == 1))
+        rows.append({name: text.ids(lines[name].tolist(), *written[-1]) for name in SPLITS})
+    length = like.shape[0] if like else spec["length"]
+    if length is None:
+        length = max(len(row) for side in rows for split in side.values() for row in split)
+        if length > text.LONGEST:
+            raise ReparamError(
+                f"{raw.where} has lines of up to {length:,} tokens; say how many a row may have: longer "
+                "lines are left out (--length 64)."
+            )
+    splits, dropped = {}, 0
+    for name in SPLITS:
+        each = [side[name] for side in rows]
+        kept = [i for i, row in enumerate(zip(*each, strict=True)) if max(map(len, row)) <= length]
+        dropped += len(each[0]) - len(kept)
+        if not kept:
+            raise ReparamError(f"{raw.where}: every line of {name} has more than length={length} tokens.")
+        x, *other = (torch.from_numpy(text.padded([side[i] for i in kept], length)) for side in each)
+        y = None if classes is None else torch.tensor(ys[name][kept], dtype=torch.int64)
+        splits[name] = Split(x, y, *other)
+    if spec["labels"] is not None:
+        splits["train"] = splits["train"]._replace(known=known(splits["train"], classes, spec, raw.where))
+    (vocabulary, writing), *second = written
+    other_vocabulary, other_writing = second[0] if second else (None, None)
+    left_out = f"; without {dropped:,} lines of more than {length} tokens" if dropped else ""
+    return Data(
+        name=raw.name,
+        spec=spec,
+        kind="tokens",
+        shape=(length,),
+        levels="tokens",
+        classes=classes,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        fingerprint=fingerprint(splits, (*(classes or ()), *vocabulary, *(other_vocabulary or ()))),
+        licence=raw.licence,
+        source=(raw.source or raw.where) + left_out,
+        domains=raw.domains,
+        vocabulary=vocabulary,
+        writing=writing,
+        aligned=bool(others),
+        other_vocabulary=other_vocabulary,
+        other_writing=other_writing,
+    )
+
+
+def _no_pictures(spec: dict[str, Any], where: str, what: str) -> None:
+    for option, off in (("size", None), ("mirror", False), ("binarise", "none")):
+        if spec[option] != off:
+            raise ReparamError(f"{where} holds {what}; {option}={spec[option]!r} is for images only.")
 
 
 def known(split: Split, classes: tuple[str, ...] | None, spec: dict[str, Any], where: str) -> torch.Tensor:

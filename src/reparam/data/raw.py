@@ -1,16 +1,20 @@
 """What a reader hands over to be prepared."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+Units = Literal["characters", "words", "bpe"]
+
 
 class Part(NamedTuple):
-    """x: (n, c, h, w) uint8 or (n, d) float64, already checked; y: (n,) labels of any kind, or None."""
+    """x: (n, c, h, w) uint8 or (n, d) float64, already checked, or (n,) object, lines of text; y: (n,) labels
+    of any kind, or None; other: (n,) object, the lines that say the same as x's, or None."""
 
     x: np.ndarray
     y: np.ndarray | None = None
+    other: np.ndarray | None = None
 
 
 @dataclass
@@ -18,6 +22,8 @@ class Raw:
     """What a reader returns. `parts` has "train", and "validation" and "test" where the data says so.
 
     With `classes`, y already holds indices into them. `attributes`: name → split → (n,), for fixed splits.
+    Of text: the units it is cut into unless told, the mark in the `middle` of its lines, and where its other
+    side is from.
     """
 
     name: str
@@ -28,3 +34,7 @@ class Raw:
     standardise: bool = True
     licence: str = "as its owner states"
     source: str = ""
+    units: Units = "words"
+    middle: str = ""
+    domains: tuple[str, str] | None = None
+    other_where: str = ""

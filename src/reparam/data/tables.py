@@ -1,4 +1,7 @@
-"""Tables: .csv and .parquet; the numeric columns make the vector, a column label, y or class the label."""
+"""Tables: .csv and .parquet; the numeric columns make the vector, a column label, y or class the label.
+
+A column text makes it text instead.
+"""
 
 import csv
 from collections.abc import Mapping
@@ -8,9 +11,11 @@ import numpy as np
 
 from reparam.data.arrays import finite
 from reparam.data.raw import Part, Raw
+from reparam.data.text import as_lines
 from reparam.errors import ReparamError
 
 LABELS = ("label", "y", "class")
+TEXT = "text"
 
 
 def from_csv(path: Path) -> Raw:
@@ -39,6 +44,12 @@ def from_csv(path: Path) -> Raw:
 
 def from_parquet(path: Path) -> Raw:
     """Through pyarrow, an extra of the package."""
+    columns = read_parquet(path)
+    return Raw(path.stem, str(path), {"train": from_columns(columns, str(path))})
+
+
+def read_parquet(path: Path) -> dict[str, np.ndarray]:
+    """Every column by its name, (n,)."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -48,8 +59,7 @@ def from_parquet(path: Path) -> Raw:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise ReparamError(f"{path} cannot be read as parquet ({error}); save it again.") from error
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    return Raw(path.stem, str(path), {"train": from_columns(columns, str(path))})
+    return {name: table[name].to_numpy() for name in table.column_names}
 
 
 def from_columns(columns: Mapping[str, np.ndarray], where: str) -> Part:
@@ -58,6 +68,8 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> Part:
     if len(labels) > 1:
         raise ReparamError(f"{where} has the label columns {' and '.join(labels)}; keep one of them.")
     y = _numbers_or_strings(columns[labels[0]], f"{where}, column {labels[0]}") if labels else None
+    if texts := [name for name in columns if name.lower() == TEXT]:
+        return Part(as_lines(columns[texts[0]]), y)
     vectors = {name: _numbers(column) for name, column in columns.items() if name not in labels}
     if words := [name for name, column in vectors.items() if column is None]:
         raise ReparamError(
