@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	# torch first and constrained: a free choice would bring gigabytes of CUDA packages to a CPU machine.
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e ".[measures,tables]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e ".[measures,tables,text]"
 	@touch $@
 
 demo: setup

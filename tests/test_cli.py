@@ -253,6 +253,12 @@ def test_compare_passes_on_what_was_said(cli: Cli, tmp_path: Path, monkeypatch: 
             "labels": None,
             "to": None,
             "disjoint": False,
+            "aligned": False,
+            "units": None,
+            "length": None,
+            "min_count": 2,
+            "vocabulary_size": None,
+            "lower": False,
         },
     }
 
