@@ -1,13 +1,15 @@
 """What bounds on log p(x) are made of: draws of q(z|x), joint densities and importance weights.
 
-For a standard normal prior and a Gaussian posterior; k draws an example (n, k, latent), values in nats.
+k draws an example (n, k, latent), values in nats; the prior is N(0, I) unless another is given.
 """
 
 import torch
 from torch import Tensor, nn
 
-from reparam.distributions import LOG_2PI, Gaussian, total
+from reparam.distributions import Gaussian, Posterior, Prior, StandardNormal, total
 from reparam.errors import ReparamError
+
+NORMAL = StandardNormal()
 
 
 def at_least_one(draws: int) -> int:
@@ -29,9 +31,24 @@ def log_likelihood(decoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
     return decoder(z.flatten(0, 1)).log_prob(repeated).view(n, k)
 
 
-def log_joint(decoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
-    """log p(x|z) + log N(z; 0, I): x (n, …) and z (n, k, latent) → (n, k)."""
-    return log_likelihood(decoder, x, z) - 0.5 * (z.square() + LOG_2PI).sum(2)
+def log_prior(p: Prior, z: Tensor) -> Tensor:
+    """log p(z): z (n, k, latent) → (n, k)."""
+    return p.log_prob(z.flatten(0, 1)).view(z.shape[:2])
+
+
+def log_joint(decoder: nn.Module, x: Tensor, z: Tensor, p: Prior = NORMAL) -> Tensor:
+    """log p(x|z) + log p(z): x (n, …) and z (n, k, latent) → (n, k)."""
+    return log_likelihood(decoder, x, z) + log_prior(p, z)
+
+
+def rate(q: Posterior, p: Prior, z: Tensor, log_q: Tensor) -> Tensor:
+    """KL(q ‖ p), (n,): in closed form to N(0, I) where q knows it, else the draws' mean log q − log p.
+
+    z (n, k, latent) and log_q (n, k) are what `q.draws` gave.
+    """
+    if isinstance(p, StandardNormal) and hasattr(q, "kl"):
+        return q.kl()  # pyright: ignore[reportAttributeAccessIssue]
+    return (log_q - log_prior(p, z)).mean(1)
 
 
 def log_ratio(q: Gaussian, z: Tensor, eps: Tensor) -> Tensor:
@@ -40,7 +57,7 @@ def log_ratio(q: Gaussian, z: Tensor, eps: Tensor) -> Tensor:
     return 0.5 * (eps.square().sum(2) - z.square().sum(2)) + total(q.log_std)[:, None]
 
 
-def log_weights(decoder: nn.Module, q: Gaussian, x: Tensor, eps: Tensor) -> Tensor:
-    """log p(x|z) p(z) / q(z|x) at z = mean + std · eps: eps (n, k, latent) → (n, k)."""
-    z = draw(q, eps)
-    return log_likelihood(decoder, x, z) + log_ratio(q, z, eps)
+def log_weights(decoder: nn.Module, q: Posterior, x: Tensor, eps: Tensor, p: Prior = NORMAL) -> Tensor:
+    """log p(x|z) p(z) / q(z|x) at the draws of q that eps stands for: eps (n, k, latent) → (n, k)."""
+    z, log_q = q.draws(eps)
+    return log_joint(decoder, x, z, p) - log_q

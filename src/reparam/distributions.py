@@ -24,6 +24,22 @@ class Distribution(Protocol):
     def at(self, noise: Tensor) -> Tensor: ...
 
 
+class Posterior(Protocol):
+    """What a stochastic encoder returns for a bound with any prior; `kl` to N(0, I) where it is known."""
+
+    @property
+    def mean(self) -> Tensor: ...
+    def at(self, noise: Tensor) -> Tensor: ...
+    def draws(self, noise: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class Prior(Protocol):
+    """A law of codes (n, latent) that no example conditions; `at` takes the noise of its own source."""
+
+    def log_prob(self, x: Tensor) -> Tensor: ...
+    def at(self, noise: Tensor) -> Tensor: ...
+
+
 def total(x: Tensor) -> Tensor:
     """Sum over all but the batch: (n, …) → (n,)."""
     return x.flatten(1).sum(1)
@@ -51,6 +67,94 @@ class Gaussian(NamedTuple):
     def at(self, noise: Tensor) -> Tensor:
         """mean + std · noise, noise ~ N(0, I)."""
         return self.mean + torch.exp(self.log_std) * noise
+
+    def draws(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """k draws an example and their log densities: (n, k, latent) → (n, k, latent) and (n, k)."""
+        z = self.mean[:, None] + torch.exp(self.log_std)[:, None] * noise
+        return z, -0.5 * (noise.square() + LOG_2PI).sum(2) - total(self.log_std.expand_as(self.mean))[:, None]
+
+
+class FullGaussian(NamedTuple):
+    """A normal law with any covariance L Lᵀ: mean (n, d), L (n, d, d) lower triangular, diagonal positive."""
+
+    mean: Tensor
+    factor: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        standard = torch.linalg.solve_triangular(self.factor, (x - self.mean)[..., None], upper=False)
+        return -0.5 * total(standard.square() + LOG_2PI) - self._log_det()
+
+    def kl(self) -> Tensor:
+        """KL to N(0, I): ½ (‖mean‖² + tr LLᵀ − d − log |LLᵀ|)."""
+        return 0.5 * (total(self.mean.square() - 1) + total(self.factor.square())) - self._log_det()
+
+    def at(self, noise: Tensor) -> Tensor:
+        """mean + L · noise, noise ~ N(0, I)."""
+        return self.mean + (self.factor @ noise[..., None]).squeeze(-1)
+
+    def draws(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """k draws an example and their log densities: (n, k, d) → (n, k, d) and (n, k)."""
+        z = self.mean[:, None] + noise @ self.factor.mT
+        return z, -0.5 * (noise.square() + LOG_2PI).sum(2) - self._log_det()[:, None]
+
+    def _log_det(self) -> Tensor:
+        return total(self.factor.diagonal(dim1=1, dim2=2).log())
+
+
+class StandardNormal(NamedTuple):
+    """N(0, I) over codes, which needs no numbers of its own."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return -0.5 * total(x.square() + LOG_2PI)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The noise itself."""
+        return noise
+
+
+class GaussianMixture(NamedTuple):
+    """A mixture of K normal laws of diagonal covariance: logits (K,), mean and log_std (K, d)."""
+
+    logits: Tensor
+    means: Tensor
+    log_std: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        standard = (x[:, None] - self.means) * torch.exp(-self.log_std)
+        each = -0.5 * (standard.square() + LOG_2PI).sum(2) - self.log_std.sum(1)
+        return (each + self.logits.log_softmax(0)).logsumexp(1)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The draw at noise of `Choosing`: its first number chooses the component."""
+        k = chosen(self.logits, noise[:, 0])
+        return self.means[k] + torch.exp(self.log_std[k]) * noise[:, 1:]
+
+
+class FullGaussianMixture(NamedTuple):
+    """A mixture of K normal laws of any covariance L Lᵀ: logits (K,), means (K, d), factor L (K, d, d)."""
+
+    logits: Tensor
+    means: Tensor
+    factor: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        away = (x - self.means[:, None]).mT  # (K, d, n)
+        standard = torch.linalg.solve_triangular(self.factor, away, upper=False)
+        log_det = total(self.factor.diagonal(dim1=1, dim2=2).log())
+        each = -0.5 * (standard.square() + LOG_2PI).sum(1) - log_det[:, None]
+        return (each + self.logits.log_softmax(0)[:, None]).logsumexp(0)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The draw at noise of `Choosing`: its first number chooses the component."""
+        k = chosen(self.logits, noise[:, 0])
+        return self.means[k] + (self.factor[k] @ noise[:, 1:, None]).squeeze(2)
+
+
+def chosen(logits: Tensor, u: Tensor) -> Tensor:
+    """The category that uniform numbers u (n,) fall on, of logits (K,): (n,) int64."""
+    return torch.searchsorted(logits.softmax(0).cumsum(0), u.contiguous(), right=True).clamp_max(
+        len(logits) - 1
+    )
 
 
 class Delta(NamedTuple):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reparam.data import Data, Split
-from reparam.distributions import Gaussian
+from reparam.distributions import Gaussian, StandardNormal
 from reparam.errors import ReparamError
 from reparam.metrics.active_units import active_units
 from reparam.metrics.aggregate_posterior import aggregate_posterior
@@ -114,7 +114,8 @@ def _of_laws(system: System, x: Tensor, own: Tensor, of: str, seed: int) -> Iter
     if q is None:
         yield _refused("mutual_information", f"{system.name} gives no density of the codes of an example.")
     else:
-        normal = prior and isinstance(system.model.noise()[prior], Normal)
+        source = prior and system.model.noise()[prior]
+        normal = isinstance(source, Normal) and isinstance(system.prior_law(), StandardNormal)
         keys = ("mutual_information", "aggregate_kl") if normal else ("mutual_information",)
         yield Planned(
             keys, "posterior sample", lambda: aggregate_posterior(q.mean, q.log_std, of=of, seed=seed)
@@ -129,18 +130,22 @@ def _of_laws(system: System, x: Tensor, own: Tensor, of: str, seed: int) -> Iter
         if q is not None:
             eps = torch.randn(q.mean.shape, generator=torch.Generator().manual_seed(seed))
             drawn = q.at(eps), "posterior sample"
-        theirs = system.draw((prior,), len(own), Control(seed))[prior].cpu()
+        with torch.inference_mode():
+            theirs = system.prior_law().at(system.draw((prior,), len(own), Control(seed))[prior]).cpu()
         what = f"codes of {of} and draws of the prior"
         kernel = inverse_multiquadratic()
         yield Planned(("code_mmd",), drawn[1], lambda: mmd(drawn[0], theirs, kernel, of=what, seed=seed))
 
 
 def _prior(system: System, shape: tuple[int, ...]) -> str | None:
-    """The source that gives the codes of samples, where it is one and of the codes' shape."""
+    """The source that gives the codes of samples, where it is one, and of the codes' shape or made to be."""
     if not system.can("sample"):
         return None
     sources = asks(system.model.sample).noise  # pyright: ignore[reportArgumentType]
-    return sources[0] if len(sources) == 1 and system.model.noise()[sources[0]].shape == shape else None
+    if len(sources) != 1:
+        return None
+    fits = hasattr(system.model, "prior_law") or system.model.noise()[sources[0]].shape == shape
+    return sources[0] if fits else None
 
 
 def _use(system: System, x: Tensor, own: Tensor, seed: int) -> Measure:

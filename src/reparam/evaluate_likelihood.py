@@ -14,7 +14,7 @@ from reparam.metrics.likelihood import importance_weighted, likelihood, log_like
 from reparam.metrics.measure import Measure
 from reparam.metrics.rate_distortion import rate_distortion
 from reparam.model import Terms, asks
-from reparam.noise import Normal, Streams
+from reparam.noise import Control, Normal, Streams
 from reparam.system import System
 
 REPEATS = 10  # draws of z behind a distortion
@@ -71,8 +71,9 @@ def annealed(
     """`annealed`, `annealed_error`, and where there is an encoder `gap`, `approximation` and `amortisation`.
 
     Of the first rows of x, and of as many simulated ones: minutes of work. Chains start from q(z|x), which is
-    nearer than the prior. The gap of inference is to log p(x) where that is known, else to the larger of the
-    two bounds on it. Raises ReparamError for a model without `log_joint`, or of another prior than N(0, I).
+    nearer than N(0, I), where it is a diagonal Gaussian; there alone is a gap measured. The gap of inference
+    is to log p(x) where that is known, else to the larger of the two bounds on it.
+    Raises ReparamError for a model without `log_joint`, or whose prior is not known.
     """
     check_annealed(system)
     x = x[:ANNEALED_OF].to(system.device)
@@ -82,14 +83,15 @@ def annealed(
     lower = ais.annealed(_joint(system, x), q, **settings, seed=seed).lower
     below = ais.annealed(_joint(system, made), q_made, **settings, seed=seed + 1).lower
     above = ais.annealed(_joint(system, made), q_made, **settings, posterior=codes, seed=seed + 2).upper
-    began = "q(z|x)" if hasattr(system.model, "encoder") else "the prior"
+    known = _posterior(system, x) is not None
+    began = "q(z|x)" if known else "N(0, I)"
     how = f"{temperatures} temperatures, {chains} chains from {began}"
     error = f"{how}, on {len(made)} simulated examples"
     found = {
         "annealed": log_likelihood(lower, f"Lower bound by annealed importance sampling, {how}", seed=seed),
         "annealed_error": ais.sandwich(below, above, how=error, seed=seed),
     }
-    if not bounded(system) or not hasattr(system.model, "encoder"):
+    if not bounded(system) or not known:
         return found
     other = _bounds(system, x, draws, seed)
     best = other if exact(system) else torch.maximum(lower, other)
@@ -98,10 +100,12 @@ def annealed(
 
 
 def check_annealed(system: System) -> None:
-    """Raises ReparamError for a model without `log_joint`, or whose prior is no standard normal."""
-    if not system.can("log_joint") or not isinstance(system.model.noise().get("z"), Normal):
+    """Raises ReparamError for a model without `log_joint`, or whose prior is not known."""
+    normal = isinstance(system.model.noise().get("z"), Normal)
+    if not system.can("log_joint") or not (normal or system.can("prior_law")):
         raise ReparamError(
-            f"{system.name} cannot be annealed: that takes log p(x, z) (`log_joint`) and a normal prior."
+            f"{system.name} cannot be annealed: that takes log p(x, z) (`log_joint`) and a normal prior, or "
+            "another that is known (`prior_law`)."
         )
 
 
@@ -178,18 +182,22 @@ def _joint(system: System, x: Tensor) -> ais.LogJoint:
 
 
 @torch.no_grad()
-def _start(system: System, x: Tensor, codes: Tensor) -> Gaussian:
-    """q(z|x), or the prior of a model without an encoder."""
+def _posterior(system: System, x: Tensor) -> Gaussian | None:
+    """q(z|x) where it is a diagonal Gaussian."""
     q = system.model.encoder(x) if hasattr(system.model, "encoder") else None  # pyright: ignore
-    return q if isinstance(q, Gaussian) else Gaussian(torch.zeros_like(codes), torch.zeros_like(codes))
+    return q if isinstance(q, Gaussian) else None
+
+
+def _start(system: System, x: Tensor, codes: Tensor) -> Gaussian:
+    """q(z|x), or N(0, I) where it is no diagonal Gaussian."""
+    return _posterior(system, x) or Gaussian(torch.zeros_like(codes), torch.zeros_like(codes))
 
 
 @torch.no_grad()
 def _simulated(system: System, like: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """As many data drawn from p(x|z), and the codes (n, latent): exact draws of their posteriors."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (len(like), *system.model.noise()["z"].shape)
-    z = torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+    z = system.prior_law().at(system.draw(("z",), len(like), Control(seed))["z"].to(like.dtype))
     law: Any = system.model.decoder(z)  # pyright: ignore
     draw = torch.randn if isinstance(law, Gaussian) else torch.rand
     return law.at(draw(law.mean.shape, generator=generator, dtype=like.dtype).to(like.device)), z

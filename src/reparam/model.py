@@ -115,7 +115,8 @@ class Model(nn.Module):
     `score(x, *, …)` → (n,) larger for more typical data; for a likelihood `log_weights(x, *, eps)` →
     (n, k) log importance weights, `log_joint(x, z)` → (n, k) log p(x, z), `log_prob(x)` → (n,) exact; for
     discrete codes `indices(x)` → their numbers, `elbo(x)` → (n,) the bound, which needs no draws, and
-    `likelihood(x)` → p(·|z) at the code of x.
+    `likelihood(x)` → p(·|z) at the code of x; `prior_law()` → the law of codes that the noise of samples is
+    pushed through, where it is not N(0, I).
     """
 
     name: ClassVar[str]

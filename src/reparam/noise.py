@@ -271,6 +271,25 @@ class SwissRoll(Source):
 
 
 @dataclass(frozen=True)
+class Choosing(Source):
+    """What a draw of a mixture in d dimensions is made of: a uniform number, which chooses, and d normals."""
+
+    shape: Shape = (2,)
+
+    @classmethod
+    def of(cls, dimensions: int) -> "Choosing":
+        """For a mixture in so many dimensions."""
+        return cls((1 + dimensions,))
+
+    def draw(self, rng: Rng, n: int) -> Tensor:
+        return torch.cat([rng.uniform((n, 1)), rng.normal((n, self.shape[0] - 1))], 1)
+
+    @property
+    def law(self) -> str:
+        return f"U[0, 1), which chooses a component, and N(0, I), shape {_of((self.shape[0] - 1,))}"
+
+
+@dataclass(frozen=True)
 class Sphere(Source):
     """Uniform on the unit sphere in as many dimensions as the shape says: a normal draw at length 1."""
 

@@ -13,6 +13,7 @@ from reparam import checkpoint, registry
 from reparam.data import Data
 from reparam.data import load as load_data
 from reparam.data.text import Writing
+from reparam.distributions import Prior, StandardNormal
 from reparam.engine import versions
 from reparam.errors import ReparamError
 from reparam.model import Model, asks
@@ -79,6 +80,11 @@ class System:
     def conditional(self) -> bool:
         """Whether its encoder must be told the class."""
         return self.can("encode") and "y" in asks(self._ability("encode", "encoder")).fields
+
+    def prior_law(self) -> Prior:
+        """The law that makes codes of the noise of samples: N(0, I), which leaves it, or the model's own."""
+        law = getattr(self.model, "prior_law", None)
+        return StandardNormal() if law is None else law()
 
     @torch.inference_mode()
     def sample(

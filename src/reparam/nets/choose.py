@@ -7,6 +7,7 @@ from torch import nn
 
 from reparam.nets import heads
 from reparam.nets.conv import ConvBody, ConvGenerator, Norm, group_norm
+from reparam.nets.flows import FlowedCode
 from reparam.nets.mlp import MLPBody, MLPGenerator
 from reparam.nets.resnet import ResidualBody, ResidualGenerator
 from reparam.noise import Shape
@@ -59,12 +60,24 @@ def decoder(
     return nn.Sequential(generator(latent, shape, network, width, norm=norm), heads.Image(bounded))
 
 
+Posterior = Literal["diagonal", "full", "flow"]
+"""q(z|x): a Gaussian of independent dimensions, or of any covariance, or bent by an autoregressive flow."""
+
+HEADS = {"diagonal": heads.GaussianCode, "full": heads.FullGaussianCode, "flow": FlowedCode}
+
+
 def encoder(
-    shape: Shape, latent: int, network: Network, width: int, *, stochastic: bool = True
+    shape: Shape,
+    latent: int,
+    network: Network,
+    width: int,
+    *,
+    stochastic: bool = True,
+    posterior: Posterior = "diagonal",
 ) -> nn.Sequential:
-    """A network (n, *shape) → a Gaussian over codes, or a deterministic code."""
+    """A network (n, *shape) → a law over codes, or a deterministic code."""
     features = body(shape, network, width)
-    head = heads.GaussianCode if stochastic else heads.Code
+    head = HEADS[posterior] if stochastic else heads.Code
     return nn.Sequential(features, head(features.features, latent))  # pyright: ignore[reportArgumentType]
 
 

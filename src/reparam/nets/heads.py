@@ -12,6 +12,7 @@ from reparam.distributions import (
     ContinuousBernoulli,
     Delta,
     DiscretisedLogistic,
+    FullGaussian,
     Gaussian,
     Judgement,
 )
@@ -59,6 +60,22 @@ class SharedGaussianCode(nn.Module):
     def forward(self, features: Tensor) -> Gaussian:
         mean = exact(self.linear(features))
         return Gaussian(mean, self.log_std.clamp(-10, 5).expand_as(mean))
+
+
+class FullGaussianCode(nn.Module):
+    """(n, features) → a normal law of any covariance over codes (n, latent)."""
+
+    def __init__(self, features: int, latent: int) -> None:
+        super().__init__()
+        self.linear, self.latent = nn.Linear(features, latent * (latent + 3) // 2), latent
+
+    def forward(self, features: Tensor) -> FullGaussian:
+        below = self.latent * (self.latent - 1) // 2
+        mean, log_std, rest = exact(self.linear(features)).split([self.latent, self.latent, below], 1)
+        rows, columns = torch.tril_indices(self.latent, self.latent, -1, device=rest.device)
+        factor = torch.diag_embed(torch.exp(log_std.clamp(-10, 5)))
+        examples = torch.arange(len(rest), device=rest.device)[:, None]
+        return FullGaussian(mean, factor.index_put((examples, rows, columns), rest))
 
 
 class Code(nn.Module):

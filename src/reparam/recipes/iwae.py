@@ -5,9 +5,9 @@ from torch import nn
 from reparam.models.dreg import DReG
 from reparam.models.iwae import IWAE
 from reparam.nets import choose
-from reparam.nets.choose import Network
+from reparam.nets.choose import Network, Posterior
 from reparam.optimisers import Adam
-from reparam.recipes.vae import Likelihood, noise_of
+from reparam.recipes.vae import Law, Likelihood, noise_of, prior_of
 from reparam.registry import DataFacts, Recipe
 
 
@@ -16,6 +16,9 @@ def iwae(
     *,
     latent: int = 32,
     draws: int = 5,
+    prior: Law = "normal",
+    components: int = 50,
+    posterior: Posterior = "diagonal",
     network: Network = "auto",
     width: int = 256,
     likelihood: Likelihood = "auto",
@@ -25,8 +28,10 @@ def iwae(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """The VAE's networks; draws is K, the draws of z that one bound weighs."""
+    encoder = encoder or choose.encoder(data.shape, latent, network, width, posterior=posterior)
     networks = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
-    return Recipe(IWAE(*networks, latent, draws=draws), {"default": Adam(lr)})
+    law = prior_of(prior, data, latent, components, posterior)
+    return Recipe(IWAE(*networks, latent, draws=draws, prior=law), {"default": Adam(lr)})
 
 
 def dreg(

@@ -7,8 +7,8 @@ from torch import nn
 from reparam.errors import ReparamError
 from reparam.models.sigma_vae import SigmaVAE
 from reparam.models.vae import VAE
-from reparam.nets import choose, heads
-from reparam.nets.choose import Network
+from reparam.nets import choose, heads, priors
+from reparam.nets.choose import Network, Posterior
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
 from reparam.schedules import Cosine
@@ -50,10 +50,37 @@ def noise_of(likelihood: Likelihood, std: float, data: DataFacts) -> nn.Module:
             return heads.LearnedGaussianNoise(bounded)
 
 
+Law = Literal["normal", "mixture", "vamp", "flow"]
+"""p(z): N(0, I), or learned: a mixture of Gaussians, the VampPrior, a coupling flow."""
+
+
+def prior_of(
+    law: Law, data: DataFacts, latent: int, components: int, posterior: Posterior = "diagonal"
+) -> priors.PriorNetwork:
+    """The prior. Raises ReparamError for a VampPrior of other posteriors than diagonal Gaussians."""
+    match law:
+        case "mixture":
+            return priors.MixturePrior(latent, components)
+        case "vamp" if posterior != "diagonal":
+            raise ReparamError(
+                f"the VampPrior is a mixture of diagonal Gaussians, and posterior is {posterior}: "
+                "take posterior=diagonal, or prior=mixture or flow."
+            )
+        case "vamp":
+            return priors.VampPrior(data.shape, latent, components, bounded=data.levels != "real")
+        case "flow":
+            return priors.FlowPrior(latent)
+        case _:
+            return priors.StandardNormalPrior(latent)
+
+
 def vae(
     data: DataFacts,
     *,
     latent: int = 32,
+    prior: Law = "normal",
+    components: int = 50,
+    posterior: Posterior = "diagonal",
     network: Network = "auto",
     width: int = 256,
     likelihood: Likelihood = "auto",
@@ -65,13 +92,18 @@ def vae(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    """Networks and likelihood chosen from the data; decay_steps brings the learning rate to 0 by a cosine."""
-    encoder = encoder or choose.encoder(data.shape, latent, network, width)
+    """Networks and likelihood chosen from the data; decay_steps brings the learning rate to 0 by a cosine.
+
+    components are those of a mixture, or the pseudo-inputs of the VampPrior. An encoder of one's own returns
+    the law that `posterior` names.
+    """
+    encoder = encoder or choose.encoder(data.shape, latent, network, width, posterior=posterior)
     decoder = decoder or nn.Sequential(
         choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
     )
     rate = Cosine(decay_steps, lr) if decay_steps else lr
-    return Recipe(VAE(encoder, decoder, latent, draws=draws, beta=beta), {"default": Adam(rate)})
+    law = prior_of(prior, data, latent, components, posterior)
+    return Recipe(VAE(encoder, decoder, latent, draws=draws, beta=beta, prior=law), {"default": Adam(rate)})
 
 
 def sigma_vae(
