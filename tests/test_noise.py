@@ -22,6 +22,7 @@ from reparam.noise import (
     Categorical,
     Control,
     Dirac,
+    Everywhere,
     GaussianRing,
     Gumbel,
     Normal,
@@ -236,6 +237,7 @@ LAWS: list[Source] = [
     SharedUniform((3,)),
     Sphere(),
     Around.of(4, 2),
+    Everywhere(),
 ]
 
 
@@ -250,7 +252,7 @@ def test_shape_type_and_law(source: Source, where: str):
     one = Streams(0, "cpu", where).draw("a", source, 6, 1)
     each = (source.size,) if isinstance(source, Permutation) else source.shape
     assert one.shape == (each if source.shared else (6, *each))
-    integer = isinstance(source, (Categorical, Permutation))
+    integer = isinstance(source, (Categorical, Permutation, Everywhere))
     assert one.dtype == (torch.int64 if integer else torch.float32)
     assert source.law
     assert source == type(source)(**vars(source))  # plain values, so that a card can be compared

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor, nn
 
+from reparam.data.bags import Bags
 from reparam.model import Model, Move, Turn, asks, player_names
 from reparam.noise import Dirac, Permutation, Source, Streams
 from reparam.report.schema import Card, Layer, LossCard, NoiseCard, Player, TurnCard
@@ -130,11 +131,12 @@ def _trial(
     """The layers of each player in the order of their first use, and the terms of each loss."""
     model = copy.deepcopy(model).cpu().eval()
     like = next((p for p in model.parameters()), torch.zeros(()))
-    given: dict[str, Tensor] = {
-        "x": torch.zeros(ROWS, *shape, dtype=like.dtype),
+    zeros = torch.zeros(ROWS, *shape, dtype=like.dtype)
+    given: dict[str, Any] = {
+        "x": Bags.of([[0], [0]], shape[0]).to(like.dtype) if model.takes == ("bag",) else zeros,
         "y": torch.zeros(ROWS, dtype=torch.int64),
-        "other": torch.zeros(ROWS, *shape, dtype=like.dtype),
-        "x_labelled": torch.zeros(ROWS, *shape, dtype=like.dtype),
+        "other": zeros,
+        "x_labelled": zeros,
         "y_labelled": torch.zeros(ROWS, dtype=torch.int64),
         **batch,
     }

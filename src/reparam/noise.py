@@ -336,6 +336,36 @@ class Around(Source):
         return f"{self.uniforms} × U[0, 1) and uniform on the unit sphere, shape ({bearing})"
 
 
+@dataclass(frozen=True)
+class Everywhere(Source):
+    """A uniform number at every index of a set that is too large to draw for, as the few items of a bag need.
+
+    What is drawn are the coefficients of a polynomial over the field of the prime 2³¹ − 1. Its values at
+    distinct indices, divided by the prime, are uniform, and as many of them as there are coefficients are
+    independent (Joffe 1974, Ann. Probab. 2(1)): sums over items have the moments, up to that order, of
+    independent draws. An index's number depends on nothing but the draw and the index.
+    """
+
+    shape: Shape = (4,)
+
+    PRIME: ClassVar[int] = 2**31 - 1
+
+    def draw(self, rng: Rng, n: int) -> Tensor:
+        return rng.integers(self.PRIME, (n, *self.shape))
+
+    @classmethod
+    def at(cls, draw: Tensor, row: Tensor, index: Tensor) -> Tensor:
+        """The number, in [0, 1) and float64, of each row (m,) of a draw (n, k) at an index (m,): (m,)."""
+        index, value = index.long(), torch.zeros_like(row)
+        for coefficient in draw.long()[row].unbind(1):
+            value = (value * index + coefficient) % cls.PRIME
+        return value.double() / cls.PRIME
+
+    @property
+    def law(self) -> str:
+        return f"U[0, 1) at every item, any {self.shape[0]} independent, from {self.shape[0]} coefficients"
+
+
 def _normalised(x: Tensor) -> Tensor:
     # A draw of zeros alone is no direction; it would be no number either.
     return x / x.norm(dim=1, keepdim=True).clamp_min(1e-30)
@@ -409,7 +439,7 @@ class Streams:
 
     def _pinned(self, name: str, source: Source, n: int) -> Tensor:
         value = torch.tensor(self.control.pin[name], device=self.device)
-        value = value.long() if isinstance(source, Categorical | Permutation) else value.float()
+        value = value.long() if isinstance(source, Categorical | Permutation | Everywhere) else value.float()
         one = (source.size,) if isinstance(source, Permutation) else source.shape
         try:
             return value.expand(one if source.shared else (n, *one))

@@ -24,9 +24,9 @@ class DataFacts:
     """What a recipe may know of the data: enough to choose networks, and kept in the run."""
 
     name: str
-    kind: Literal["image", "vector", "tokens"]
+    kind: Literal["image", "vector", "tokens", "bag"]
     shape: tuple[int, ...]
-    levels: Literal["binary", "grey", "real", "tokens"]
+    levels: Literal["binary", "grey", "real", "tokens", "counts"]
     classes: tuple[str, ...] | None
     examples: int
     domains: tuple[str, str] | None = None

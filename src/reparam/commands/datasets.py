@@ -50,7 +50,8 @@ def list_all(json: Flag = False) -> None:
             for entry in available()
         ),
     )
-    print("\nAlso: a folder of pictures; a .npz, .npy, .csv, .parquet, .txt or .jsonl file; hub:OWNER/NAME.")
+    print("\nAlso: a folder of pictures; a .npz, .npy, .csv, .parquet, .txt or .jsonl file; hub:OWNER/NAME;")
+    print("of ratings, a table with columns user and item, a RecBole .inter file, or a folder of MovieLens.")
 
 
 def show(

@@ -7,6 +7,7 @@ import tyro
 
 from reparam.commands.options import (
     AS_IT_IS,
+    AS_THE_PAPER,
     Binarise,
     Budget,
     Count,
@@ -15,6 +16,7 @@ from reparam.commands.options import (
     Flag,
     HeldOut,
     OtherData,
+    Ratings,
     Run,
     Seed,
     Settings,
@@ -132,6 +134,7 @@ def compare(
     to: OtherData = None,
     disjoint: Flag = False,
     text: Text = AS_IT_IS,
+    ratings: Ratings = AS_THE_PAPER,
     device: str = "auto",
 ) -> None:
     """Train models on the same data with the same budget, measure them, and write a page that compares them.
@@ -155,6 +158,7 @@ def compare(
         to: a second dataset: the domain that pictures are translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
         text: how text is read.
+        ratings: how ratings are read.
         device: auto, cpu, cuda, cuda:1.
     """
     positive(n=n)
@@ -181,7 +185,7 @@ def compare(
             n=n,
             extractor=extractor,
             device=device,
-            data_options=data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text),
+            data_options=data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text, ratings),
             progress=progress,
         )
     _show(found)

@@ -66,6 +66,25 @@ Text = Annotated[TextOptions, tyro.conf.arg(name="")]
 AS_IT_IS = TextOptions()
 
 
+@dataclass(frozen=True)
+class RatingOptions:
+    """How ratings are read.
+
+    Attributes:
+        threshold: the rating from which on an item is liked; 4 where the data say no other.
+        per_user: how many liked items a user must have to be kept.
+        per_item: and how many users an item.
+    """
+
+    threshold: Real = None
+    per_user: Annotated[int, tyro.conf.arg(metavar="N")] = 5
+    per_item: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+
+
+Ratings = Annotated[RatingOptions, tyro.conf.arg(name="")]
+AS_THE_PAPER = RatingOptions()
+
+
 def seconds(budget: str | None) -> float | None:
     """`60s`, `5m`, `1.5h` or plain seconds. Raises ReparamError for anything else."""
     if budget is None:
@@ -133,6 +152,7 @@ def data_options(
     to: str | None,
     disjoint: bool,
     text: TextOptions,
+    ratings: RatingOptions,
 ) -> dict[str, Any]:
     """What `reparam.data.load` is told besides the data."""
     return {
@@ -144,6 +164,7 @@ def data_options(
         "to": to,
         "disjoint": disjoint,
         **asdict(text),
+        **asdict(ratings),
     }
 
 

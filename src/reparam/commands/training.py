@@ -10,6 +10,7 @@ import tyro
 
 from reparam.commands.options import (
     AS_IT_IS,
+    AS_THE_PAPER,
     Binarise,
     Budget,
     Count,
@@ -20,6 +21,7 @@ from reparam.commands.options import (
     OtherData,
     Pinned,
     Precision,
+    Ratings,
     Real,
     Run,
     Seeds,
@@ -57,6 +59,7 @@ def train(
     to: OtherData = None,
     disjoint: Flag = False,
     text: Text = AS_IT_IS,
+    ratings: Ratings = AS_THE_PAPER,
     device: str = "auto",
     precision: Precision = "float32",
     average: Real = None,
@@ -88,6 +91,7 @@ def train(
         to: a second dataset: the domain that pictures are translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one, the odd of the other.
         text: how text is read.
+        ratings: how ratings are read.
         device: auto, cpu, cuda, cuda:1.
         precision: of the arithmetic; bf16 keeps the weights in float32.
         average: keep averaged weights too, with this decay, such as 0.999; samples are made with them.
@@ -114,7 +118,7 @@ def train(
     from reparam.system import build
 
     registry.validated(model, given)
-    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text))
+    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text, ratings))
     system = build(model, loaded, seed=randomness, **given)
     with _told(out), bar(out) as progress:
         trained = runs.train(

@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from reparam.data import arrays, domains, hub, named, pictures, tables, text
+from reparam.data import arrays, domains, hub, named, pictures, ratings, strong_generalisation, tables, text
+from reparam.data.bags import Bags
 from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
 from reparam.data.named import Entry
 from reparam.data.prepare import Like, prepare
+from reparam.data.ratings import Ratings
 from reparam.data.raw import Raw, Units
 from reparam.errors import ReparamError, unknown
 
-__all__ = ["Binarise", "Data", "Entry", "Kind", "Levels", "Split", "available", "describe", "load"]
+__all__ = ["Bags", "Binarise", "Data", "Entry", "Kind", "Levels", "Split", "available", "describe", "load"]
 
 FILES = {
     ".npz": arrays.from_file,
@@ -31,7 +33,9 @@ FILES = {
     ".parquet": tables.from_parquet,
     ".txt": text.from_txt,
     ".jsonl": text.from_jsonl,
+    ".inter": ratings.from_inter,
 }
+OF_RATINGS = ("threshold", "per_user", "per_item")
 
 
 def load(
@@ -51,6 +55,9 @@ def load(
     min_count: int = 2,
     vocabulary_size: int | None = None,
     lower: bool = False,
+    threshold: float | None = None,
+    per_user: int = 5,
+    per_item: int = 0,
     seed: int = 0,
     like: Like | None = None,
 ) -> Data:
@@ -59,6 +66,8 @@ def load(
     Args:
         spec: a name (`available()` lists them), a folder of pictures, a .npz, .npy, .csv, .parquet, .txt or
             .jsonl file, `hub:OWNER/NAME`, an array or tensor, a dict {"x": …, "y": …}, or a Data's `spec`.
+            Ratings: a table with columns user and item (perhaps rating and title), a RecBole .inter file, or a
+            folder of MovieLens.
         binarise: of images. dynamic: afresh in every training batch, validation and test once by a fixed
             seed; static: every split once by that seed; threshold: above one half.
         size: crop pictures to the central square and resize them to size × size pixels.
@@ -74,7 +83,11 @@ def load(
         min_count: of text: how often a token must occur in the training lines to be one of the vocabulary.
         vocabulary_size: of text: the most entries of the vocabulary, four specials among them.
         lower: of text: make it lower case.
-        seed: of the 80/10/10 split of data that come unsplit; not the seed of a run.
+        threshold: of ratings: the one from which on an item is liked; 4 where the data do not say another.
+        per_user: of ratings: how many liked items a user must have to be kept.
+        per_item: and how many users an item; with both, those below are left out until none is (a core).
+        seed: of the 80/10/10 split of data that come unsplit, and of what is held out of each user of the
+            last two tenths; not the seed of a run.
         like: data, or facts about data, whose vocabulary and length text is to be read with.
     """
     options: dict[str, Any] = {
@@ -92,6 +105,9 @@ def load(
         "min_count": min_count,
         "vocabulary_size": vocabulary_size,
         "lower": lower,
+        "threshold": threshold,
+        "per_user": per_user,
+        "per_item": per_item,
         "seed": seed,
     }
     if isinstance(spec, Data) or (isinstance(spec, dict) and "spec" in spec):
@@ -114,10 +130,18 @@ def load(
         raise ReparamError("aligned rows are those of two texts: name the second one (--to).")
     text.check_options(units, length, min_count)
     raw, address = _read(spec, size, skip_bad)
+    if isinstance(raw, Ratings):
+        if to is not None:
+            raise ReparamError(f"{raw.where} holds ratings, which are not translated; leave `to` out.")
+        return strong_generalisation.prepare(raw, {"spec": address, **options})
+    if asked := [k for k in OF_RATINGS if options[k] != (load.__kwdefaults__ or {})[k]]:
+        raise ReparamError(f"{asked[0]} is for ratings, and {raw.where} holds none.")
     if to is None:
         return prepare(raw, {"spec": address, **options}, like)
     alone = options | {"to": None, "disjoint": False}
     other, place = _read(to, size, skip_bad)
+    if isinstance(other, Ratings):
+        raise ReparamError(f"{other.where} holds ratings, into which nothing is translated; choose another.")
     if aligned:
         return prepare(text.aligned(raw, other), {"spec": address, **options, "to": place}, like)
     both = (prepare(raw, {"spec": address, **alone}), prepare(other, {"spec": place, **alone}))
@@ -137,7 +161,7 @@ def describe(name: str) -> Entry:
     return named.NAMED[name]
 
 
-def _read(spec: Any, size: int | None, skip_bad: bool) -> tuple[Raw, str]:
+def _read(spec: Any, size: int | None, skip_bad: bool) -> tuple[Raw | Ratings, str]:
     """The reader's arrays, and the string that finds them again from any working directory."""
     if isinstance(spec, (np.ndarray, Tensor, dict)):
         return arrays.from_memory(spec), "memory"
@@ -156,6 +180,8 @@ def _read(spec: Any, size: int | None, skip_bad: bool) -> tuple[Raw, str]:
             return hub.from_hub(place, size), f"hub:{local.resolve()}" if local.exists() else text
     path = Path(text).expanduser()
     if path.is_dir():
+        if (found := ratings.folder(path)) is not None:
+            return found, str(path.resolve())
         return pictures.folder(path, size, skip_bad), str(path.resolve())
     suffix = path.suffix.lower()
     if path.is_file():

