@@ -36,6 +36,9 @@ def scheduled(data: DataFacts, *, latent: int = 4, width: int = 16) -> Recipe:
     return Recipe(recipe.model, {"default": Adam(Cosine(30, 1e-2, 1e-4))})
 
 
+LINES = [f"{who} {does} {n}" for who in "ab" for does in ("sees", "has") for n in "0123456789ABCDE"]
+
+
 @cache
 def datasets() -> tuple[Data, ...]:
     """Vectors, and pictures with labels, from a fixed seed."""
@@ -49,6 +52,7 @@ def datasets() -> tuple[Data, ...]:
         load({"x": vectors, "y": labels}, labels=12),
         load(vectors, to=vectors.flip(0)),
         load(pictures, to=1 - pictures),
+        load({"x": LINES}, min_count=1),
     )
 
 

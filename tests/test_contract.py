@@ -59,6 +59,7 @@ DATA |= {f"{kind}, few labels": _data(kind, labels=12) for kind in ("vector", "g
 DATA |= {
     f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
 }
+DATA["text"] = load([f"{a} {b} {n}" for a in "abcd" for b in "xy" for n in range(5)], min_count=1)
 SIZES = {"width": 16, "latent": 3, "clusters": 4, "size": 24, "dim": 4, "blocks": 1}
 
 
@@ -68,6 +69,8 @@ def _small(name: str, kind: str, settings: dict) -> System:
 
 
 def _takes(name: str, kind: str) -> bool:
+    if kind not in DATA:
+        return False
     try:
         _small(name, kind, {})
     except ReparamError:
@@ -79,7 +82,7 @@ KINDS = {
     name: next(
         found
         for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
-        if (found := [kind + more for kind in ("vector", "grey") if _takes(name, kind + more)])
+        if (found := [kind + more for kind in ("vector", "grey", "text") if _takes(name, kind + more)])
     )
     for name in registry.recipes()
 }
@@ -105,6 +108,8 @@ VARIANTS = [
     ("spherical-vae", "vector", {"kappa": 20.0}),
     ("spherical-vae", "vector", {"latent": 2}),
     ("vq-prior", "grey", {"network": "transformer"}),
+    ("poem-vae", "text", {"temperature": 0.5, "warm_up": 10}),
+    ("sentence-vae", "text", {"writer": "transformer", "cycles": 2}),
     ("gan", "vector", {"game": "hinge"}),
     ("gan", "grey", {"game": "hinge"}),
     *(
@@ -682,9 +687,14 @@ def _hooks() -> Data:
 
 RING, BARS, HOOKS = _ring(), _bars(), _hooks()
 FEW = _ring(labels=80)
+# Two words that say the same, and a third that says nothing of them.
+VERSE = load([f"{a} {b} {c}" for a, b in zip("abcd", "wxyz", strict=True) for c in 20 * "ef"], min_count=1)
 INVERTED = load(HOOKS.train.x, to=255 - HOOKS.train.x.flip(0))
 FAR = load(RING.train.x, to=RING.train.x + 3, standardise=False)
 LEARNING = {
+    "poem-vae": (VERSE, {"latent": 8, "width": 16, "lr": 1e-2}, 200),
+    "poem-free-bits": (VERSE, {"latent": 8, "width": 16, "lr": 1e-2}, 200),
+    "sentence-vae": (VERSE, {"latent": 8, "width": 32, "lr": 1e-2, "warm_up": 50, "word_dropout": 0.0}, 150),
     "vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "iwae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "dreg": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
@@ -761,6 +771,8 @@ def _distance(system: System, x: Tensor) -> float:
         turn = system.model.turns()[0]
         noise = system.draw(asks(turn.loss).noise, len(x), Control(0))
         return sum(term.detach().mean().item() for term in turn.loss(x, **noise).values())
+    if system.data.kind == "tokens":
+        return float((system.reconstruct(x) != x).float().mean())
     if system.data.kind == "image" and system.can("encode") and "stage1" not in system.settings:
         return float((system.reconstruct(x) - x).square().mean())
     return _energy(system.sample(500).flatten(1), x.flatten(1))

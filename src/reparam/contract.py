@@ -753,7 +753,7 @@ def _distortion_doubles(case: Case) -> None:
             continue
         try:
             double = _call(loss, tiled, draws)["distortion"]
-        except RuntimeError:  # networks that cannot take the wider data: nothing to be tested
+        except (RuntimeError, ValueError):  # networks that cannot take the wider data: nothing to be tested
             continue
         if not torch.allclose(double, 2 * single, rtol=1e-7, atol=1e-9):
             raise ContractBroken(

@@ -248,6 +248,32 @@ class DiscretisedLogistic(NamedTuple):
         return (x.clamp(0, 1) * 255).round() / 255
 
 
+class Tokens(NamedTuple):
+    """An independent choice of one of V tokens at each of L positions; logits (n, L, V)."""
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The likeliest token of each position, (n, L) int64: what stands for a mean of categories."""
+        return self.logits.argmax(-1)
+
+    def of_each(self, x: Tensor) -> Tensor:
+        """log p of the token at each position: ids (n, L) → (n, L), in nats."""
+        n, length = x.shape
+        chosen = -F.cross_entropy(self.logits.flatten(0, 1), x.flatten(), reduction="none")
+        return chosen.view(n, length)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return total(self.of_each(x))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The inverse distribution function at noise ~ U[0, 1), (n, L): ids (n, L)."""
+        steps = self.logits.softmax(-1).cumsum(-1)
+        # Rounding can leave the last step below 1.
+        return (steps <= noise[..., None]).sum(-1).clamp_max(self.logits.shape[-1] - 1)
+
+
 class Quantised(NamedTuple):
     """What a codebook returns: for each of the N positions of a grid its entry, and that entry's number.
 

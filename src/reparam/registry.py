@@ -81,6 +81,11 @@ class DataFacts:
                 f"{who} takes pictures of at least {least} × {least} pixels, and {self.name} holds {what}."
             )
 
+    def require_numbers(self, who: str, instead: str) -> None:
+        """Raises a ReparamError that says `who` is not for text, and which system is."""
+        if self.kind == "tokens":
+            raise ReparamError(f"{who} has networks of pictures and vectors; {instead} is for text.")
+
     def require_vocabulary(self, who: str) -> int:
         """The number of entries of the vocabulary, or a ReparamError that says `who` needs one."""
         if self.vocabulary is None:

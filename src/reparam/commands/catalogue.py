@@ -157,8 +157,17 @@ def _examples() -> "list[DataFacts]":
         for facts in (
             DataFacts("images", "image", (1, 28, 28), "grey", classes, 1000, two, labelled),
             DataFacts("vectors", "vector", (2,), "real", classes, 1000, two, labelled),
+            _text(labelled),
         )
     ]
+
+
+def _text(labelled: int | None) -> "DataFacts":
+    from reparam.data.text import SPECIALS, Writing
+    from reparam.registry import DataFacts
+
+    sides = (*SPECIALS, "one", "other"), Writing()
+    return DataFacts("lines", "tokens", (8,), "tokens", ("a", "b"), 1000, None, labelled, *sides)
 
 
 def _settings(name: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ OF_RATINGS = ("threshold", "per_user", "per_item")
 
 
 def load(
-    spec: "str | Path | np.ndarray | Tensor | dict[str, Any] | Data",
+    spec: "str | Path | np.ndarray | Tensor | list[str] | dict[str, Any] | Data",
     *,
     binarise: Binarise = "none",
     size: int | None = None,
@@ -47,7 +47,7 @@ def load(
     skip_bad: bool = False,
     standardise: bool = True,
     labels: int | None = None,
-    to: "str | Path | np.ndarray | Tensor | None" = None,
+    to: "str | Path | np.ndarray | Tensor | list[str] | None" = None,
     disjoint: bool = False,
     aligned: bool = False,
     units: Units | None = None,
@@ -65,9 +65,9 @@ def load(
 
     Args:
         spec: a name (`available()` lists them), a folder of pictures, a .npz, .npy, .csv, .parquet, .txt or
-            .jsonl file, `hub:OWNER/NAME`, an array or tensor, a dict {"x": …, "y": …}, or a Data's `spec`.
-            Ratings: a table with columns user and item (perhaps rating and title), a RecBole .inter file, or a
-            folder of MovieLens.
+            .jsonl file, `hub:OWNER/NAME`, an array or tensor, a list of lines, a dict {"x": …, "y": …}, or a
+            Data's `spec`. Ratings: a table with columns user and item (perhaps rating and title), a RecBole
+            .inter file, or a folder of MovieLens.
         binarise: of images. dynamic: afresh in every training batch, validation and test once by a fixed
             seed; static: every split once by that seed; threshold: above one half.
         size: crop pictures to the central square and resize them to size × size pixels.
@@ -163,7 +163,7 @@ def describe(name: str) -> Entry:
 
 def _read(spec: Any, size: int | None, skip_bad: bool) -> tuple[Raw | Ratings, str]:
     """The reader's arrays, and the string that finds them again from any working directory."""
-    if isinstance(spec, (np.ndarray, Tensor, dict)):
+    if isinstance(spec, (np.ndarray, Tensor, dict, list)):
         return arrays.from_memory(spec), "memory"
     text = str(spec)
     if isinstance(spec, str):

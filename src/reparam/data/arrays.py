@@ -10,6 +10,7 @@ import torch
 
 from reparam.data import ratings
 from reparam.data.raw import Part, Raw
+from reparam.data.text import as_lines
 from reparam.errors import ReparamError
 
 SUFFIXES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
@@ -61,11 +62,13 @@ def from_arrays(arrays: Mapping[str, np.ndarray], name: str, where: str) -> Raw 
 
 
 def images_or_vectors(x: np.ndarray, where: str) -> np.ndarray:
-    """Images as (n, c, h, w) uint8, vectors as (n, d) float64; an error on anything else.
+    """Images as (n, c, h, w) uint8, vectors as (n, d) float64, lines as (n,) object; else an error.
 
     Image values: bytes; or integers that are bytes; or floats in [0, 1], which are rounded to 256 levels.
     Bytes (and booleans) that never pass 1 are black and white, not nearly black.
     """
+    if x.dtype.kind == "U" and x.ndim == 1:
+        return as_lines(x)
     if x.dtype.kind not in "biuf":
         raise ReparamError(f"{where} is of type {x.dtype}; it needs numbers.")
     if x.ndim not in (2, 3, 4) or 0 in x.shape[1:]:

@@ -18,6 +18,7 @@ class FreeBitsVAE(Model):
         "Kingma et al. 2016, Improving Variational Inference with Inverse Autoregressive Flow, "
         "arXiv:1606.04934"
     )
+    takes = ("image", "vector", "tokens")
     couples_batch = True  # what is free is the mean rate over the batch
 
     # Structure and training flow

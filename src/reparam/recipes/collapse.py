@@ -27,6 +27,7 @@ def free_bits_vae(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """The VAE's networks; each group of so many dimensions has `nats` of KL free."""
+    data.require_numbers("free-bits-vae", "poem-free-bits")
     encoder = encoder or choose.encoder(data.shape, latent, network, width)
     decoder = decoder or nn.Sequential(
         choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
