@@ -33,8 +33,8 @@ def figure() -> None:
     record(
         "poem-vae",
         {
-            "target": "without collapse: KL > 10 nats; token accuracy ≥ 2 × the commonest character's, beside an "
-            "autoencoder's",
+            "target": "without collapse: KL > 10 nats; token accuracy ≥ 2 × the commonest character's, "
+            "beside an autoencoder's",
             "data": f"couplets5 split by poem, {data.train.n:,} to train on, 3,000 characters",
             "n": N,
             "split": "test",
@@ -97,9 +97,9 @@ def words(content: dict[str, Any]) -> list[tuple[str, str]]:
         (
             f"Poem VAE on couplets5, {row['model']}",
             f"KL {row['rate']:.2f} nats, {row['active_units']:.0f} active units, negative ELBO "
-            f"{row['negative_elbo']:.2f}; token accuracy {row['token_accuracy'][0]:.1%} (the commonest character "
-            f"{content['commonest']['accuracy']:.1%}); distinct-2 {row['distinct_2'][0]:.2f} (held out "
-            f"{content['held_out']['distinct_2'][0]:.2f}); copied {row['copied'][0]:.1%}",
+            f"{row['negative_elbo']:.2f}; token accuracy {row['token_accuracy'][0]:.1%} (the commonest "
+            f"character {content['commonest']['accuracy']:.1%}); distinct-2 {row['distinct_2'][0]:.2f} "
+            f"(held out {content['held_out']['distinct_2'][0]:.2f}); copied {row['copied'][0]:.1%}",
         )
         for row in content["rows"]
     ]

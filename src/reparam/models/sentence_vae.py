@@ -9,6 +9,7 @@ from reparam import bounds
 from reparam.data.text import END, PAD, UNKNOWN
 from reparam.distributions import Gaussian, Tokens
 from reparam.errors import ReparamError
+from reparam.losses import free_bits
 from reparam.model import Model, Terms, Turn
 from reparam.nets.text import begun
 from reparam.noise import Bernoulli, Normal, Source, Uniform
@@ -24,6 +25,7 @@ class SentenceVAE(Model):
     name = "sentence-vae"
     paper = "Bowman et al. 2016, Generating Sentences from a Continuous Space, arXiv:1511.06349"
     takes = ("tokens",)
+    couples_batch = True  # what is free is the mean rate over the batch
 
     # Structure and training flow
 
@@ -35,21 +37,22 @@ class SentenceVAE(Model):
         length: int,
         *,
         beta: Weight = 1.0,
+        nats: float = 0.0,
         word_dropout: float = 0.0,
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        if not 0 <= word_dropout < 1 or temperature <= 0:
+        if not 0 <= word_dropout < 1 or temperature <= 0 or nats < 0:
             raise ReparamError(
-                f"word_dropout={word_dropout:g}, temperature={temperature:g}: the first is a share of the "
-                "words, the second above 0."
+                f"word_dropout={word_dropout:g}, temperature={temperature:g}, nats={nats:g}: a share of the "
+                "words, above 0, and not below 0."
             )
         self.encoder, self.decoder = encoder, decoder
-        self.latent, self.length, self.beta = latent, length, beta
+        self.latent, self.length, self.beta, self.nats = latent, length, beta, nats
         self.word_dropout, self.temperature = word_dropout, temperature
 
     def turns(self) -> list[Turn]:
-        weights = {"distortion": 1.0, "rate": self.beta}
+        weights = {"distortion": 1.0, "paid": self.beta}
         return [Turn(self.encoder, self.decoder, lowers=self.negative_elbo, weights=weights)]
 
     def encode(self, x: Tensor) -> Tensor:
@@ -65,10 +68,15 @@ class SentenceVAE(Model):
         """Bowman et al. 2016, §3; eps (n, 1, latent). A sum over words, the end among them, in nats.
 
         distortion = −Σ over words of log p(word|z, words before, `dropped` of them unknown)
-        rate = KL(q(z|x) ‖ N(0, I))
+        rate = KL(q(z|x) ‖ N(0, I)), which is logged and not lowered
+        paid = Σ over dimensions of max(λ, the batch's mean KL of it); λ = 0: the rate
         """
         q: Gaussian = self.encoder(x)
-        return {"distortion": -self._log_likelihood(x, q.at(eps[:, 0]), dropped), "rate": q.kl()}
+        return {
+            "distortion": -self._log_likelihood(x, q.at(eps[:, 0]), dropped),
+            "rate": q.kl(),
+            "paid": free_bits(q.kl_of_each(), self.nats),
+        }
 
     def log_weights(self, x: Tensor, *, eps: Tensor) -> Tensor:
         """log p(x|z) p(z) / q(z|x) at k draws of z; eps (n, k, latent) → (n, k), in nats; no word dropped."""

@@ -75,6 +75,7 @@ def sentence_vae(
     width: int = 128,
     writer: Writer = "recurrent",
     word_dropout: float = 0.3,
+    nats: float = 0.0,
     warm_up: int = 2_000,
     cycles: int = 1,
     steps: int = 10_000,
@@ -98,7 +99,14 @@ def sentence_vae(
     rising = Ramp(warm_up) if warm_up else 1.0
     beta = Cyclical(steps // cycles, rising) if callable(rising) and cycles > 1 else rising
     model = SentenceVAE(
-        encoder, decoder, latent, length, beta=beta, word_dropout=word_dropout, temperature=temperature
+        encoder,
+        decoder,
+        latent,
+        length,
+        beta=beta,
+        nats=nats,
+        word_dropout=word_dropout,
+        temperature=temperature,
     )
     return Recipe(model, {"default": Adam(lr)}, batch_size=32, steps=steps)
 
