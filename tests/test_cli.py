@@ -172,6 +172,119 @@ def test_reconstruct_and_interpolate(cli: Cli, vae: Path, gan: Path, tmp_path: P
         assert (run / "interpolation.png").is_file()
 
 
+@pytest.fixture(scope="module")
+def cvae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "cvae"
+    assert main(["train", "cvae", "--data", "digits", "--out", str(out), *TINY]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def munit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run between two files of pictures, photos.npz and drawings.npz, beside it."""
+    folder = tmp_path_factory.mktemp("runs")
+    for i, name in enumerate(("photos", "drawings")):
+        x = np.random.default_rng(i).integers(0, 256, (40, 1, 8, 8), np.uint8)
+        np.savez(folder / f"{name}.npz", x=x)
+    domains = ["--data", str(folder / "photos.npz"), "--to", str(folder / "drawings.npz")]
+    small = ["--steps", "2", "--set", "width=16", "blocks=1"]
+    assert main(["train", "munit", *domains, "--out", str(folder / "munit"), *small]) == 0
+    return folder / "munit"
+
+
+def test_a_class_is_sampled_by_its_name(cli: Cli, cvae: Path, vae: Path, tmp_path: Path) -> None:
+    def drawn(*words: object) -> np.ndarray:
+        assert cli("sample", cvae, "--n", "4", "--out", tmp_path / "x.npz", *words)[0] == 0
+        return np.load(tmp_path / "x.npz")["x"]
+
+    np.testing.assert_array_equal(drawn("--label", "3"), drawn("--pin", "y=3"))
+    assert not np.array_equal(drawn("--label", "3"), drawn("--label", "4"))
+    complains(cli("sample", cvae, "--label", "30"), "unknown label of digits '30'", "did you mean '3'")
+    complains(cli("sample", cvae, "--label", "3", "--pin", "y=4"), "a label pins y")
+    complains(cli("sample", vae, "--label", "3"), "vae does not sample by class", "cvae-gan")
+
+
+def test_the_seed_of_one_source(cli: Cli, cvae: Path, tmp_path: Path) -> None:
+    """Another seed of z, and the classes stay the same."""
+    arrays = []
+    for words in ((), ("--seed", "z=5")):
+        assert cli("sample", cvae, "--out", tmp_path / "x.npz", "--pin", "y=1", *words)[0] == 0
+        arrays.append(np.load(tmp_path / "x.npz")["x"])
+    assert not np.array_equal(*arrays)
+    complains(cli("sample", cvae, "--seed", "zz=5"), "unknown noise source 'zz'", "did you mean 'z'")
+
+
+@pytest.mark.parametrize("name", ["vae", "cvae"])
+def test_complete(cli: Cli, name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    run, arrays = request.getfixturevalue(name), tmp_path / "x.npz"
+    for where in ("left", "box"):
+        words = ("complete", run, "--mask", where, "--n", "6", "--rounds", "3", "--npz", arrays)
+        assert cli(*words)[0] == 0
+        with np.load(arrays) as file:
+            x, gone, made = file["x"], file["missing"], file["completed"]
+        np.testing.assert_array_equal(made[~gone], x[~gone])
+        assert not np.array_equal(made[gone], x[gone])
+        if where == "box":  # the place is drawn for each
+            assert np.unique(gone.reshape(6, -1), axis=0).shape[0] > 1
+            assert cli(*words, "--freeze", "box")[0] == 0
+            assert np.unique(np.load(arrays)["missing"].reshape(6, -1), axis=0).shape[0] == 1
+        else:
+            assert gone[..., :14].all()
+            assert not gone[..., 14:].any()
+    assert (run / "completions.png").is_file()
+
+
+def test_complete_by_a_file(cli: Cli, vae: Path, tmp_path: Path) -> None:
+    white = np.zeros((28, 28), np.uint8)
+    white[3:9, 20:] = 255
+    Image.fromarray(white).save(tmp_path / "mask.png")
+    words = ("complete", vae, "--n", "3", "--rounds", "2", "--out", tmp_path / "x.npz", "--mask")
+    assert cli(*words, tmp_path / "mask.png")[0] == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npz")["missing"][1, 0], white > 0)
+    Image.fromarray(white[:20]).save(tmp_path / "small.png")
+    complains(cli(*words, tmp_path / "small.png"), "28×20", "28×28")
+    Image.fromarray(0 * white).save(tmp_path / "nothing.png")
+    complains(cli(*words, tmp_path / "nothing.png"), "must be missing")
+    (tmp_path / "text.png").write_text("no picture")
+    complains(cli(*words, tmp_path / "text.png"), "cannot be read as a picture")
+    complains(cli(*words, tmp_path / "absent.png"), "does not exist")
+    complains(cli(*words, "centre"), "unknown mask 'centre'", "did you mean 'center'")
+
+
+def test_complete_asks_for_what_it_needs(cli: Cli, gan: Path, flat: Path, vae: Path) -> None:
+    complains(cli("complete", gan), "gan has no encoder")
+    complains(cli("complete", flat), "a mask is for pictures")
+    complains(cli("complete", vae, "--pin", "eps=0"), "unknown noise source 'eps'")
+    complains(cli("complete", vae, "--rounds", "0"), "at least 1")
+
+
+def test_translate(cli: Cli, munit: Path, tmp_path: Path) -> None:
+    def translated(*words: object) -> np.ndarray:
+        words = ("translate", munit, "--n", "4", "--npz", tmp_path / "x.npz", *words)
+        assert cli(*words)[0] == 0
+        return np.load(tmp_path / "x.npz")["translation"]
+
+    forth = translated("--to", "drawings")
+    assert (munit / "to-drawings.png").is_file()
+    assert not np.array_equal(forth, translated("--to", "drawings", "--seed", "style_y=4"))
+    held = translated("--to", "drawings", "--pin", "style_y=0")
+    assert not np.array_equal(held, forth)
+    assert not np.array_equal(held, translated("--to", "photos", "--pin", "style_x=0"))
+    like = translated("--to", "drawings", "--like", munit.parent / "drawings.npz")
+    assert not np.array_equal(like, forth)
+    assert np.load(tmp_path / "x.npz")["like"].shape == like.shape
+
+
+def test_translate_asks_for_what_there_is(cli: Cli, munit: Path, vae: Path) -> None:
+    complains(
+        cli("translate", munit, "--to", "drawing"), "unknown domain 'drawing'", "did you mean 'drawings'"
+    )
+    complains(
+        cli("translate", munit, "--to", "drawings", "--freeze", "style_x"), "source 'style_x'", "style_y"
+    )
+    complains(cli("translate", vae, "--to", "drawings"), "vae has no translator", "munit")
+
+
 def test_codes_are_a_dataset(cli: Cli, vae: Path, tmp_path: Path) -> None:
     codes = tmp_path / "codes.npz"
     assert cli("encode", vae, "--out", codes)[0] == 0

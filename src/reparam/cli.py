@@ -33,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reconstruct": use.reconstruct,
     "interpolate": use.interpolate,
     "translate": use.translate,
+    "complete": use.complete,
     "encode": use.encode,
     "score": use.score,
     "evaluate": measure.evaluate,

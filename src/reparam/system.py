@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from reparam.data import load as load_data
 from reparam.data.text import Writing
 from reparam.distributions import Prior, StandardNormal
 from reparam.engine import versions
-from reparam.errors import ReparamError
+from reparam.errors import ReparamError, unknown
 from reparam.model import Model, asks
-from reparam.noise import Control, Normal, Streams
+from reparam.noise import Control, Normal, Streams, Uniform
 from reparam.registry import DataFacts, Recipe
 
 LISTS = ("classes", "domains", "vocabulary", "other_vocabulary")  # facts that JSON keeps as lists
@@ -90,15 +90,39 @@ class System:
     def sample(
         self,
         n: int = 64,
-        seed: int = 0,
+        seed: int | Control = 0,
         *,
         freeze: tuple[str, ...] = (),
         pin: Mapping[str, float | list[float]] | None = None,
+        label: str | int | None = None,
     ) -> Tensor:
-        """n samples: (n, *shape). A frozen source has one draw for all, a pinned one is a constant."""
+        """n samples: (n, *shape). A frozen source has one draw for all, a pinned one is a constant.
+
+        label is the class of all, by its name or number, in a model that samples by class.
+        """
         sample = self._ability("sample", "sampler")
-        noise = self.draw(asks(sample).noise, n, Control(seed, {}, freeze, pin or {}))
+        control = _control(seed, freeze, pin or {})
+        if label is not None:
+            if "y" in (*control.pin, *control.freeze, *control.seeds):
+                raise ReparamError("a label pins y: say no more of that source, or leave the label out.")
+            control = replace(control, pin={**control.pin, "y": self.label(label)})
+        noise = self.draw(asks(sample).noise, n, control)
         return self._chunked(sample, n, **noise)
+
+    def label(self, name: str | int) -> int:
+        """The class of that name, or number counted from 0.
+
+        Raises ReparamError for an unknown one, and where the model does not sample by class.
+        """
+        sample, classes = self._ability("sample", "sampler"), self.data.classes
+        if "y" not in asks(sample).noise or classes is None:
+            having = ", ".join(n for n, cls in registry.models().items() if _by_class(cls))
+            raise ReparamError(f"{self.name} does not sample by class; systems that do: {having}.")
+        if str(name) in classes:
+            return classes.index(str(name))
+        if str(name).isdecimal() and int(name) < len(classes):
+            return int(name)
+        raise unknown(f"label of {self.data.name}", str(name), classes)
 
     @torch.inference_mode()
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -162,11 +186,80 @@ class System:
         return x.unflatten(0, (n, steps))
 
     @torch.inference_mode()
-    def translate(self, x: Tensor, *, back: bool = False, seed: int = 0) -> Tensor:
-        """Examples of one domain as examples of the other, (n, *shape); back: of the second as the first."""
+    def translate(
+        self,
+        x: Tensor,
+        *,
+        back: bool = False,
+        seed: int | Control = 0,
+        freeze: tuple[str, ...] = (),
+        pin: Mapping[str, float | list[float]] | None = None,
+        like: Tensor | None = None,
+    ) -> Tensor:
+        """Examples of one domain as examples of the other, (n, *shape); back: of the second as the first.
+
+        Where the translation's look is drawn, seed, freeze and pin act on that source, and `like`, as many
+        examples of the domain that is translated to, takes its place: each lends its look to one of x.
+        """
         translate = self._ability("translate_back" if back else "translate", "translator")
-        noise = self.draw(asks(translate).noise, len(x), Control(seed))
-        return self._chunked(translate, len(x), **{asks(translate).fields[0]: self._checked(x)}, **noise)
+        named = asks(translate)
+        if like is None:
+            noise = self.draw(named.noise, len(x), _control(seed, freeze, pin or {}))
+        else:
+            if len(like) != len(x):
+                raise ReparamError(
+                    f"{len(x)} examples to translate and {len(like)} to be like: give as many."
+                )
+            style_of = self._ability("style_of_back" if back else "style_of", "style")
+            noise = {
+                named.noise[0]: self._chunked(
+                    style_of, len(x), **{asks(style_of).fields[0]: self._checked(like)}
+                )
+            }
+        return self._chunked(translate, len(x), **{named.fields[0]: self._checked(x)}, **noise)
+
+    @torch.inference_mode()
+    def complete(
+        self,
+        x: Tensor,
+        missing: Tensor,
+        y: Tensor | None = None,
+        *,
+        rounds: int = 30,
+        seed: int | Control = 0,
+        freeze: tuple[str, ...] = (),
+        pin: Mapping[str, float | list[float]] | None = None,
+    ) -> Tensor:
+        """x (n, *shape) with its missing part filled in from the code; the rest stays as it is.
+
+        After Rezende et al. 2014 (arXiv:1401.4082), appendix F: what is missing is drawn at first (the source
+        `fill`), then encoded and decoded with all that is known, over and over. Theirs draws the code and
+        the data each time; here both are the means, so that another seed is another start, and a chain ends.
+
+        Args:
+            missing: 1 or True where x is not known; it broadcasts to x's shape.
+            y: (n,) the classes, which a conditional model must be told.
+            rounds: how often it is encoded and decoded.
+
+        Raises ReparamError if nothing or all is missing, or the model cannot encode and decode.
+        """
+        for ability, part in (("encode", "encoder"), ("decode", "decoder")):
+            self._ability(ability, part)
+        x, missing = self._checked(x), missing.to(self.device) > 0.5
+        try:
+            missing = missing.expand_as(x)
+        except RuntimeError:
+            raise ReparamError(
+                f"what is missing has shape {tuple(missing.shape)}, and the data {tuple(x.shape)}."
+            ) from None
+        if not missing.any() or missing.flatten(1).all(1).any():
+            raise ReparamError("something of every example must be missing, and something must be known.")
+        streams = Streams(control := _control(seed, freeze, pin or {}), self.device)
+        control.check(("fill",))
+        made = torch.where(missing, streams.draw("fill", Uniform(self.data.shape), len(x), -1), x)
+        for _ in range(rounds):
+            made = torch.where(missing, self.reconstruct(made, y), x)
+        return made
 
     @torch.inference_mode()
     def score(self, x: Tensor, seed: int = 0, *, y: Tensor | None = None) -> Tensor:
@@ -233,6 +326,17 @@ class System:
             fields = [part.pop(name) for name in asks(function).fields if name in part]
             parts.append(function(*fields, **part))
         return torch.cat(parts)
+
+
+def _control(seed: int | Control, freeze: tuple[str, ...], pin: Mapping[str, float | list[float]]) -> Control:
+    """What was asked of the randomness, whichever way it was said."""
+    if isinstance(seed, int):
+        return Control(seed, {}, freeze, pin)
+    return replace(seed, freeze=(*seed.freeze, *freeze), pin={**seed.pin, **pin})
+
+
+def _by_class(cls: type[Model]) -> bool:
+    return hasattr(cls, "sample") and "y" in asks(cls.sample).noise  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def build(name: str, data: Data | str | Any, *, seed: int | Control = 0, **settings: Any) -> System:

@@ -143,6 +143,19 @@ def control(seed: Words, freeze: Words = (), pin: Words = ()) -> "Control":
     )
 
 
+def without(asked: "Control", names: Iterable[str]) -> "Control":
+    """The same for all sources but these, which another function draws."""
+    from reparam.noise import Control
+
+    gone = set(names)
+    return Control(
+        asked.seed,
+        {name: seed for name, seed in asked.seeds.items() if name not in gone},
+        tuple(name for name in asked.freeze if name not in gone),
+        {name: value for name, value in asked.pin.items() if name not in gone},
+    )
+
+
 def data_options(
     binarise: str,
     size: int | None,

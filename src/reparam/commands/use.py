@@ -16,6 +16,7 @@ from reparam.commands.options import (
     place,
     positive,
     table,
+    without,
 )
 from reparam.commands.output import checked, target, write, write_csv, write_npz
 from reparam.errors import ReparamError, unknown
@@ -37,6 +38,7 @@ def sample(
     seed: Seeds = (),
     freeze: Frozen = (),
     pin: Pinned = (),
+    label: Annotated[str | None, tyro.conf.arg(metavar="L")] = None,
     npz: File = None,
     device: str = "auto",
 ) -> None:
@@ -49,6 +51,7 @@ def sample(
         seed: of the draws, or of one source: 3, z=5.
         freeze: draw a source once for all samples.
         pin: hold a source at a number, or at a list of numbers: z=0.
+        label: of this class only, by its name or number, in a model that samples by class.
         npz: write the arrays here too.
         device: auto, cpu, cuda, cuda:1.
     """
@@ -58,7 +61,7 @@ def sample(
     asked = control(seed, freeze, pin)
     system = _load(run, device)
     out = target(system, run, out, "samples")
-    x = system.sample(n, asked.seed, freeze=asked.freeze, pin=asked.pin)
+    x = system.sample(n, asked, label=label)
     x = _in_units(system, x)
     if system.data.kind == "image":
         write(out, {"x": x}, lambda: pictures.grid(x))
@@ -161,7 +164,10 @@ def translate(
     n: Number = 32,
     out: File = None,
     npz: File = None,
-    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0,
+    seed: Seeds = (),
+    freeze: Frozen = (),
+    pin: Pinned = (),
+    like: OtherData = None,
     device: str = "auto",
 ) -> None:
     """Translate test examples of one domain into the other, and set both side by side.
@@ -173,7 +179,10 @@ def translate(
         n: how many of the test examples.
         out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder.
         npz: write the arrays here too.
-        seed: of the translator's draws, where it has some.
+        seed: of the look, where it is drawn, or of one source: 3, style_y=5.
+        freeze: draw a source once for all: style_y gives all one look.
+        pin: hold a source at a number, or at a list of numbers: style_y=0.
+        like: data of the domain to translate into, whose test examples lend their look, each to one.
         device: auto, cpu, cuda, cuda:1.
     """
     import dataclasses
@@ -183,6 +192,7 @@ def translate(
     from reparam.report import pictures
 
     positive(n=n)
+    asked = control(seed, freeze, pin)
     system = _load(run, device)
     _needs(system, "translate", "translator")
     back = _direction(system, to)
@@ -190,12 +200,17 @@ def translate(
     read = read_data(system, data)
     if data is None and back and read.test.other is not None:
         read = dataclasses.replace(read, test=read.test._replace(x=read.test.other, y=None))
-    x = _examples(read, "test")[:n]
-    made = _in_units(system, system.translate(x, back=back, seed=seed).cpu())
+    x, shown = _examples(read, "test")[:n], None
+    if like is not None:
+        _needs(system, "style_of", "style")
+        shown = _examples(read_data(system, like), "test")
+        x = x[: len(shown)]
+        shown = shown[: len(x)]
+    made = _in_units(system, system.translate(x, back=back, seed=asked, like=shown).cpu())
     x = _in_units(system, x)
-    arrays = {"x": x, "translation": made}
+    arrays = {"x": x, "translation": made} | ({} if shown is None else {"like": shown})
     if system.data.kind == "image":
-        write(out, arrays, lambda: pictures.pairs(x, made))
+        write(out, arrays, lambda: pictures.stacked(*(t for t in (x, shown, made) if t is not None)))
     else:
         labels = torch.arange(2).repeat_interleave(len(x))
         points = torch.cat([x, made])
@@ -210,6 +225,59 @@ def _direction(system: "System", to: str) -> bool:
     if len(found) != 1:
         raise unknown("domain", to, names)
     return found[0] == 0
+
+
+def complete(
+    run: Run,
+    data: OtherData = None,
+    mask: Annotated[str, tyro.conf.arg(metavar="WHERE|FILE")] = "right",
+    n: Number = 32,
+    rounds: Number = 30,
+    out: File = None,
+    npz: File = None,
+    seed: Seeds = (),
+    freeze: Frozen = (),
+    pin: Pinned = (),
+    device: str = "auto",
+) -> None:
+    """Fill in what is missing from test pictures; shows them masked, completed, and as they were.
+
+    Args:
+        run: the folder of the run; its model must encode and decode.
+        data: other data than the run's.
+        mask: left, right, top, bottom (half), center (the middle half of the sides), box (the same size, at a
+            place drawn for each picture), or a picture of the same size, white where data are missing.
+        n: how many of the test examples.
+        rounds: how often the picture is encoded and decoded.
+        out: a .png or a .npz; without it, a file in the run's folder.
+        npz: write the arrays here too.
+        seed: of the draws, or of one source: fill (what is there at first), box (where the box is).
+        freeze: draw a source once for all pictures.
+        pin: hold a source at a number: fill=0.5.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    import torch
+
+    from reparam.masks import SOURCES, missing
+    from reparam.report import pictures
+
+    positive(n=n, rounds=rounds)
+    asked = control(seed, freeze, pin)
+    system = _load(run, device)
+    _needs(system, "encode", "encoder")
+    _needs(system, "decode", "decoder")
+    if system.data.kind != "image":
+        raise ReparamError(f"{run} is of {system.data.kind}s; a mask is for pictures.")
+    out = target(system, run, out, "completions")
+    asked.check(("fill", *SOURCES))
+    read = read_data(system, data)
+    x, y = _examples(read, "test")[:n], _labels(read, "test", n)
+    gone = missing(mask, len(x), system.data.shape, asked)
+    made = system.complete(x, gone, y, rounds=rounds, seed=without(asked, SOURCES)).cpu()
+    arrays = {"x": x, "missing": gone, "completed": made}
+    masked = torch.where(gone, 0.5, x)
+    write(out, arrays, lambda: pictures.stacked(masked, made, x))
+    _too(npz, arrays)
 
 
 def encode(

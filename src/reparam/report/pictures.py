@@ -52,17 +52,21 @@ def grid(
 def pairs(
     originals: Tensor, reconstructions: Tensor, columns: int = 8, *, gap: int = 2, scale: int | None = None
 ) -> Image.Image:
-    """Two sets (n, c, h, w) in [0, 1]: a rows of originals, each above its reconstructions."""
-    above, below = _cells(originals, "pairs", 4), _cells(reconstructions, "pairs", 4)
-    if originals.shape != reconstructions.shape:
+    """Two sets (n, c, h, w) in [0, 1]: rows of originals, each above its reconstructions."""
+    return stacked(originals, reconstructions, columns=columns, gap=gap, scale=scale)
+
+
+def stacked(*sets: Tensor, columns: int = 8, gap: int = 2, scale: int | None = None) -> Image.Image:
+    """Sets (n, c, h, w) in [0, 1] of which each belongs to the one before: below one another, in rows."""
+    cells = [_cells(each, "stacked", 4) for each in sets]
+    if len({each.shape for each in sets}) > 1:
         raise ReparamError(
-            f"pairs: originals {tuple(originals.shape)} and reconstructions {tuple(reconstructions.shape)} "
-            "differ in shape"
+            f"stacked: the sets {' and '.join(str(tuple(each.shape)) for each in sets)} differ in shape"
         )
-    if above.shape != below.shape:  # one of the two had pixels that are not finite, and became coloured
-        above, below = _coloured(above), _coloured(below)
-    rows = [half[i : i + columns] for i in range(0, len(above), columns) for half in (above, below)]
-    gaps = [gap if i % 2 == 0 else 4 * gap for i in range(len(rows) - 1)]
+    if len({each.shape for each in cells}) > 1:  # some had pixels that are not finite, and became coloured
+        cells = [_coloured(each) for each in cells]
+    rows = [each[i : i + columns] for i in range(0, len(cells[0]), columns) for each in cells]
+    gaps = [4 * gap if i % len(cells) == 0 else gap for i in range(1, len(rows))]
     return _mosaic(rows, gaps, gap, scale)
 
 
