@@ -39,6 +39,9 @@ def ring_codes(system: System, x: torch.Tensor, seed: int) -> torch.Tensor:
         return q.at(Streams(seed).draw("posterior", Normal((2,)), len(x), 0))
 
 
+PICTURES = {"aae": ["ring-aae-0.png"], "vae": ["ring-vae-0.png"]}
+
+
 def figure() -> None:
     """Trains, measures and records."""
     data = load_data("mnist")

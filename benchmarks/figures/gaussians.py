@@ -9,6 +9,8 @@ from reparam.data import load as load_data
 from reparam.metrics.modes import modes
 from reparam.report.pictures import save, scatter
 
+PICTURES = {name: [f"25gaussians-{name}-0.png"] for name in ("gan", "wgan-gp")}
+
 
 def figure() -> None:
     """Trains, measures and records."""

@@ -4,6 +4,8 @@ from gaussians import on_gaussians, words
 
 __all__ = ["figure", "words"]
 
+PICTURES = {name: [f"25gaussians-{name}-0.png"] for name in ("ali", "bigan")}
+
 
 def figure() -> None:
     """Trains, measures and records."""

@@ -14,6 +14,8 @@ from reparam.report.pictures import interpolation, save
 
 LINES_STEPS = 3000
 
+PICTURES = {name: [f"lines-{name}.png"] for name in ("autoencoder", "vae", "acai")}
+
 
 def figure() -> None:
     """Trains, measures and records."""

@@ -17,6 +17,10 @@ from reparam.nets.heads import Image, LearnedGaussianNoise
 from reparam.noise import Streams
 from reparam.report.pictures import grid, pairs, save
 
+PICTURES = {
+    name: [f"avatars-{name}.png", f"avatars-{name}-reconstructions.png"] for name in ("vae", "vae-gan")
+}
+
 
 def figure() -> None:
     """Trains, measures and records."""

@@ -15,6 +15,11 @@ from reparam.system import System
 
 VQ_STEPS, PRIOR_STEPS = 2000, {"pixelcnn": 1000, "transformer": 1000}
 
+PICTURES = {
+    "vqvae": ["avatars-vqvae.png", "avatars-vqvae-reconstructions.png"],
+    "vq-prior": ["avatars-pixelcnn.png", "avatars-transformer.png"],
+}
+
 
 def figure() -> None:
     """Trains, measures and records."""

@@ -68,7 +68,7 @@ def card(
         name=kind.name,
         title=_title(_first_line(module)),
         paper=kind.paper,
-        flow=_first_line(inspect.getdoc(kind) or ""),
+        flow=_flow(model),
         players=[
             Player(
                 name=name,
@@ -120,6 +120,19 @@ def render_terminal(card: Card) -> RenderableType:
         )
         parts.append(_indented(_columns(facts)))
     return Group(*parts)
+
+
+def brief(model: Model) -> dict[str, list[str]]:
+    """The three points in a few lines, from declarations and docstrings alone: no network is run."""
+    flow, losses = [_flow(model)], []
+    for turn in _distinct(model):
+        formulas = _formulas(turn)
+        card = _turn(model, turn, [term for term in formulas if term not in model.state()])
+        times = f" ({turn.repeat} times a step)" if turn.repeat > 1 else ""
+        flow += [f"{turn.name}{times}: {', '.join(move.players)} {_lowers(move)}" for move in card.moves]
+        losses += [f"{term} = {formula}" for term, formula in formulas.items()]
+    noise = [f"{name} ~ {source.law}" for name, source in model.noise().items()]
+    return {"Structure and training flow": flow, "Loss": losses, "Randomness": noise or ["none"]}
 
 
 # Structure: one trial of every loss, on a copy
@@ -241,15 +254,23 @@ def _distinct(model: Model) -> list[Turn]:
 
 
 def _loss(model: Model, turn: Turn, terms: list[str]) -> LossCard:
-    doc = inspect.getdoc(turn.loss) or ""
-    formulas = dict(re.findall(r"^(\w+) = (.+)$", doc, re.MULTILINE))
+    formulas = _formulas(turn)
     for name, rule in model.state().items():
         formulas[name] = f"(state, not lowered: {rule.formula})"
     return LossCard(
         name=turn.name,
-        summary=_first_line(doc),
+        summary=_first_line(inspect.getdoc(turn.loss) or ""),
         terms={term: formulas.get(term, UNDOCUMENTED) for term in terms},
     )
+
+
+def _formulas(turn: Turn) -> dict[str, str]:
+    return dict(re.findall(r"^(\w+) = (.+)$", inspect.getdoc(turn.loss) or "", re.MULTILINE))
+
+
+def _flow(model: Model) -> str:
+    """The first paragraph of the class's docstring, on one line."""
+    return " ".join((inspect.getdoc(type(model)) or "").split("\n\n", 1)[0].split())
 
 
 def _title(line: str) -> str:
@@ -334,13 +355,15 @@ def _turn_lines(number: int, turn: TurnCard) -> Iterator[RenderableType]:
     together = ", moves made at once" if len(turn.moves) > 1 else ""
     yield Text.assemble(f"turn {number}  ", (turn.name, "bold"), repeats, together)
     for move in turn.moves:
-        verb = "lowers" if len(move.players) == 1 else "lower"
-        terms = " + ".join(_weighted(term, weight) for term, weight in move.lowers.items())
-        yield _indented(
-            Text.assemble((", ".join(move.players), "cyan"), f" {verb} {terms}".replace("+ −", "− "))
-        )
+        yield _indented(Text.assemble((", ".join(move.players), "cyan"), f" {_lowers(move)}"))
         if move.when:
             yield _indented(_indented(Text(move.when, "dim")))
+
+
+def _lowers(move: MoveCard) -> str:
+    verb = "lowers" if len(move.players) == 1 else "lower"
+    terms = " + ".join(_weighted(term, weight) for term, weight in move.lowers.items())
+    return f"{verb} {terms}".replace("+ −", "− ")
 
 
 def _weighted(term: str, weight: str) -> str:

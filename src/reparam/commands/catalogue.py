@@ -113,10 +113,10 @@ def _entry(name: str) -> dict[str, Any]:
     from reparam import registry
     from reparam.model import player_names
 
-    built = dict(_built(name))
-    if not built:
+    models = dict(built(name))
+    if not models:
         raise ReparamError(f"the recipe {name} could be made for no kind of data.")
-    model = next(iter(built.values()))
+    model = next(iter(models.values()))
     return {
         "name": name,
         "model": model.name,
@@ -125,12 +125,12 @@ def _entry(name: str) -> dict[str, Any]:
         "players": list(player_names(model)),
         "turns": [turn.name + (f" × {turn.repeat}" if turn.repeat > 1 else "") for turn in model.turns()],
         "noise": [f"{source} ~ {law.law}" for source, law in model.noise().items()],
-        "takes": list(built),
+        "takes": list(models),
         "settings": _settings(name),
     }
 
 
-def _built(name: str) -> Iterator[tuple[str, Any]]:
+def built(name: str) -> Iterator[tuple[str, Any]]:
     """The recipe's model for each kind of data it takes; networks without numbers, for speed."""
     import torch
 
