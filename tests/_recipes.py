@@ -22,6 +22,7 @@ from reparam.system import System
 
 torch.set_num_threads(1)
 
+FIRST = {"vq-prior": "vqvae", "latent-density": "rae", "m1-m2": "vae"}  # the first stage of each second one
 NAMES = sorted(registry.recipes())
 # A weight of 1,000, as the capacity-vae has, is nothing for the plain SGD of some of these runs.
 SMALL = {"latent": 4, "clusters": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "decay": 0.9, "gamma": 1.0}
@@ -60,7 +61,7 @@ def built(name: str, seed: int = 3) -> System:
     """The recipe's system, small, on the first of the datasets that it takes."""
     own: dict[str, Any] = {key: value for key, value in SMALL.items() if key in registry.settings(name)}
     if "stage1" in registry.settings(name):
-        own["stage1"] = built("vqvae", seed)
+        own["stage1"] = built(FIRST[name], seed)
     for data in datasets():
         try:
             return reparam.build(name, data, seed=seed, **own)

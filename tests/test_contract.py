@@ -110,6 +110,9 @@ VARIANTS = [
     ("vq-prior", "grey", {"network": "transformer"}),
     ("poem-vae", "text", {"temperature": 0.5, "warm_up": 10}),
     ("sentence-vae", "text", {"writer": "transformer", "cycles": 2}),
+    ("rae", "vector", {"smooth": "slope"}),
+    ("rae", "grey", {"smooth": "spectral"}),
+    ("latent-density", "vector", {"density": "flow"}),
     ("gan", "vector", {"game": "hinge"}),
     ("gan", "grey", {"game": "hinge"}),
     *(
@@ -739,11 +742,20 @@ LEARNING = {
     "info-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "penalty": 10.0}, 400),
     "free-bits-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "cyclical-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "period": 200, "restarts": True}, 600),
+    "rae": (BARS, {"latent": 8, "width": 32}, 150),
+    "latent-density": (RING, {"components": 8}, 300),
+    "m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
+    "m1-m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
     "capacity-vae": (
         RING,
         {"latent": 2, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 4.0, "gamma": 10.0},
         400,
     ),
+}
+FIRST = {
+    "vq-prior": ("vqvae-ema", *LEARNING["vqvae-ema"]),
+    "latent-density": ("autoencoder", RING, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
+    "m1-m2": ("vae", RING, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
 }
 
 
@@ -783,8 +795,8 @@ def test_learns(name: str):
     """The distance of what it makes from data is more than halved."""
     data, settings, steps = LEARNING[name]
     if "stage1" in registry.settings(name):
-        first, own, before = LEARNING["vqvae-ema"]
-        settings = {**settings, "stage1": reparam.build("vqvae-ema", first, **own)}
+        stage1, first, own, before = FIRST[name]
+        settings = {**settings, "stage1": reparam.build(stage1, first, **own)}
         _teach(settings["stage1"], before)
     system = reparam.build(name, data, **settings)
     x = data.batch(data.validation, torch.arange(min(200, data.validation.n)))["x"]

@@ -150,6 +150,20 @@ class FullGaussianMixture(NamedTuple):
         return self.means[k] + (self.factor[k] @ noise[:, 1:, None]).squeeze(2)
 
 
+class Moved(NamedTuple):
+    """A law of codes moved and stretched: shift + scale · z, each (latent,)."""
+
+    law: Prior
+    shift: Tensor
+    scale: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.law.log_prob((x - self.shift) / self.scale) - self.scale.log().sum()
+
+    def at(self, noise: Tensor) -> Tensor:
+        return self.shift + self.scale * self.law.at(noise)
+
+
 def chosen(logits: Tensor, u: Tensor) -> Tensor:
     """The category that uniform numbers u (n,) fall on, of logits (K,): (n,) int64."""
     return torch.searchsorted(logits.softmax(0).cumsum(0), u.contiguous(), right=True).clamp_max(

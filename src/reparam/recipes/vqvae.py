@@ -1,9 +1,8 @@
 """The VQ-VAE, its codebook moved by gradient or by averaging, and the prior over its codes."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import PlainValidator
 from torch import nn
 
 from reparam.errors import ReparamError
@@ -14,12 +13,10 @@ from reparam.nets.grid import GridDecoder, GridEncoder, halved
 from reparam.nets.pixelcnn import PixelCNN
 from reparam.nets.transformer import CausalTransformer
 from reparam.optimisers import Adam
+from reparam.recipes.stage import Stage, same_shape
 from reparam.recipes.vae import Likelihood, noise_of
 from reparam.registry import DataFacts, Recipe
-from reparam.system import System, finished
-
-Stage = Annotated[System, PlainValidator(finished)]
-"""A finished run by its folder, or its system; kept in a run of the second stage by its description."""
+from reparam.system import System
 
 
 def vqvae(
@@ -102,12 +99,7 @@ def _first(stage1: System, data: DataFacts) -> Any:
     """The model of a first stage. Raises ReparamError where it has no such codes, or is of other data."""
     if not hasattr(stage1.model, "of_indices"):
         raise ReparamError(f"stage1 is a {stage1.name}, which has no discrete codes; give a vqvae's run.")
-    if stage1.data.shape != data.shape:
-        raise ReparamError(
-            f"stage1 was trained on {stage1.data.name} {stage1.data.shape}, and {data.name} is {data.shape}; "
-            "give the data of the first stage."
-        )
-    return stage1.model
+    return same_shape(stage1, data).model
 
 
 def _networks(
