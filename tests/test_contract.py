@@ -742,6 +742,13 @@ LEARNING = {
     "info-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "penalty": 10.0}, 400),
     "free-bits-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "cyclical-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "period": 200, "restarts": True}, 600),
+    "hierarchical-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 500),
+    "ladder-vae": (RING, {"latent": 2, "layers": 2, "width": 32, "lr": 3e-3, "warm_up": 100}, 500),
+    "joint-vae": (
+        RING,
+        {"latent": 1, "categories": 8, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 2.0, "gamma": 3.0},
+        400,
+    ),
     "rae": (BARS, {"latent": 8, "width": 32}, 150),
     "latent-density": (RING, {"components": 8}, 300),
     "m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
