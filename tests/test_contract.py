@@ -55,6 +55,7 @@ def _data(kind: str, labels: int | None = None) -> Data:
 
 
 DATA = {kind: _data(kind) for kind in ("vector", "bits", "grey", "binary", "colour")}
+DATA["lines"] = load("reorder")
 DATA |= {f"{kind}, few labels": _data(kind, labels=12) for kind in ("vector", "grey")}
 DATA |= {
     f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
@@ -83,6 +84,13 @@ KINDS = {
         found
         for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
         if (found := [kind + more for kind in ("vector", "grey", "text") if _takes(name, kind + more)])
+        if (
+            found := [
+                kind + more
+                for kind in ("vector", "grey", "lines")
+                if kind + more in DATA and _takes(name, kind + more)
+            ]
+        )
     )
     for name in registry.recipes()
 }
@@ -113,6 +121,7 @@ VARIANTS = [
     ("rae", "vector", {"smooth": "slope"}),
     ("rae", "grey", {"smooth": "spectral"}),
     ("latent-density", "vector", {"density": "flow"}),
+    ("bivae", "lines", {"negatives": 16, "hide": 0.5}),
     ("gan", "vector", {"game": "hinge"}),
     ("gan", "grey", {"game": "hinge"}),
     *(
@@ -753,6 +762,7 @@ LEARNING = {
     "latent-density": (RING, {"components": 8}, 300),
     "m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
     "m1-m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
+    "bivae": (load("reorder"), {"latent": 16, "width": 16, "lr": 0.05, "steps": 80}, 80),
     "capacity-vae": (
         RING,
         {"latent": 2, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 4.0, "gamma": 10.0},
@@ -786,12 +796,18 @@ def _distance(system: System, x: Tensor) -> float:
     data = system.training_data
     if system.can("translate") and data is not None:
         return _energy(system.translate(x).flatten(1), other_examples(data.validation, len(x)).flatten(1))
-    if not system.can("sample"):
+    if system.can("word_vectors"):
+        words = system.word_vectors("one")[0]
+        return sum(system.nearest(word, 1)[0][0] != word.upper() for word in words) / len(words)
+    if not system.can("sample") and data is not None:
         turn = system.model.turns()[0]
         noise = system.draw(asks(turn.loss).noise, len(x), Control(0))
         return sum(term.detach().mean().item() for term in turn.loss(x, **noise).values())
     if system.data.kind == "tokens":
         return float((system.reconstruct(x) != x).float().mean())
+        batch = data.batch(data.validation, torch.arange(len(x)))
+        given = (batch[name] for name in asks(turn.loss).fields)
+        return sum(term.detach().mean().item() for term in turn.loss(*given, **noise).values())
     if system.data.kind == "image" and system.can("encode") and "stage1" not in system.settings:
         return float((system.reconstruct(x) - x).square().mean())
     return _energy(system.sample(500).flatten(1), x.flatten(1))

@@ -14,7 +14,7 @@ from typing import Any
 
 import tyro
 
-from reparam.commands import catalogue, datasets, measure, training, use
+from reparam.commands import catalogue, datasets, measure, training, use, words
 from reparam.errors import ReparamError, unknown
 
 ABOUT = "Latent-variable generative models: the VAE, the GAN, and everything between."
@@ -35,6 +35,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "translate": use.translate,
     "complete": use.complete,
     "encode": use.encode,
+    "nearest": words.nearest,
+    "export": words.export,
     "score": use.score,
     "evaluate": measure.evaluate,
     "diagnose": measure.diagnose,

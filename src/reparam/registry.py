@@ -36,6 +36,8 @@ class DataFacts:
     aligned: bool = False  # row i of both domains says the same
     other_vocabulary: tuple[str, ...] | None = None
     other_writing: Writing | None = None
+    counts: tuple[int, ...] | None = None  # of each entry of the vocabulary, in the training part
+    other_counts: tuple[int, ...] | None = None
 
     def tokens(self, lines: Sequence[str], *, other: bool = False) -> Tensor:
         """Lines as the ids that a model of these data takes: (n, length) int64.

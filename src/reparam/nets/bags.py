@@ -38,8 +38,8 @@ def _summed(table: nn.Embedding, ids: Tensor) -> Tensor:
 class BagDecoder(nn.Module):
     """A code (n, latent) → a bag of words, exact. The rows of its weight are the words' embeddings.
 
-    frequencies (V,) are the words' counts: the bias begins as the law of words without a code, so that the code
-    need not tell it, and collapse has nothing to gain.
+    frequencies (V,) are the words' counts: the bias begins as the law of words without a code, so that the
+    code need not tell it.
     """
 
     def __init__(self, latent: int, frequencies: Sequence[float]) -> None:
