@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from reparam.commands.options import (
     AS_IT_IS,
+    AS_THE_PAPER,
     Binarise,
     Count,
     DataName,
     Flag,
     Model,
     OtherData,
+    Ratings,
     Settings,
     Text,
     as_json,
@@ -57,6 +59,7 @@ def card(
     size: Count = None,
     to: OtherData = None,
     text: Text = AS_IT_IS,
+    ratings: Ratings = AS_THE_PAPER,
     settings: Settings = (),
     json: Flag = False,
 ) -> None:
@@ -69,6 +72,7 @@ def card(
         size: crop and resize pictures to N × N pixels.
         to: a second dataset: the domain that pictures are translated to.
         text: how text is read.
+        ratings: how ratings are read.
         settings: of the recipe, such as latent=16.
         json: print JSON, as it stands in a comparison's report.
     """
@@ -88,7 +92,7 @@ def card(
         given = registry.validated(model, pairs(settings, "set"))
         from reparam.data import load
 
-        loaded = load(data, **data_options(binarise, size, False, False, None, to, False, text))
+        loaded = load(data, **data_options(binarise, size, False, False, None, to, False, text, ratings))
         system = build(model, loaded, **given)
     made = card_of(system.model, system.data.shape, data_noise=loaded.noise(), examples=len(loaded.train.x))
     if json:
@@ -158,6 +162,8 @@ def _examples() -> "list[DataFacts]":
             DataFacts("images", "image", (1, 28, 28), "grey", classes, 1000, two, labelled),
             DataFacts("vectors", "vector", (2,), "real", classes, 1000, two, labelled),
             _text(labelled),
+            _pairs(labelled),
+            DataFacts("bags", "bag", (8,), "counts", None, 1000),
         )
     ]
 
@@ -168,6 +174,14 @@ def _text(labelled: int | None) -> "DataFacts":
 
     sides = (*SPECIALS, "one", "other"), Writing()
     return DataFacts("lines", "tokens", (8,), "tokens", ("a", "b"), 1000, None, labelled, *sides)
+
+
+def _pairs(labelled: int | None) -> "DataFacts":
+    from dataclasses import replace
+
+    text = _text(labelled)
+    other = {"other_vocabulary": text.vocabulary, "other_writing": text.writing}
+    return replace(text, domains=("one", "another"), aligned=True, **other)
 
 
 def _settings(name: str) -> dict[str, Any]:

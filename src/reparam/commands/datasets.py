@@ -6,10 +6,12 @@ import tyro
 
 from reparam.commands.options import (
     AS_IT_IS,
+    AS_THE_PAPER,
     Binarise,
     Count,
     Flag,
     OtherData,
+    Ratings,
     Text,
     as_json,
     data_options,
@@ -61,6 +63,7 @@ def show(
     skip_bad: Flag = False,
     to: OtherData = None,
     text: Text = AS_IT_IS,
+    ratings: Ratings = AS_THE_PAPER,
 ) -> None:
     """Read a dataset and say what is in it.
 
@@ -71,10 +74,11 @@ def show(
         skip_bad: go on without pictures that cannot be read, or empty lines.
         to: a second dataset, as in `reparam train`.
         text: how text is read.
+        ratings: how ratings are read.
     """
     from reparam.data import load
 
-    _show(load(name, **data_options(binarise, size, False, skip_bad, None, to, False, text)))
+    _show(load(name, **data_options(binarise, size, False, skip_bad, None, to, False, text, ratings)))
 
 
 def fetch(

@@ -136,13 +136,13 @@ def _tokens(
         dropped += len(each[0]) - len(kept)
         if not kept:
             raise ReparamError(f"{raw.where}: every line of {name} has more than length={length} tokens.")
-        x, *other = (torch.from_numpy(text.padded([side[i] for i in kept], length)) for side in each)
+        x, *second = (torch.from_numpy(text.padded([side[i] for i in kept], length)) for side in each)
         y = None if classes is None else torch.tensor(ys[name][kept], dtype=torch.int64)
-        splits[name] = Split(x, y, *other)
+        splits[name] = Split(x, y, other=second[0] if second else None)
     if spec["labels"] is not None:
         splits["train"] = splits["train"]._replace(known=known(splits["train"], classes, spec, raw.where))
-    (vocabulary, writing), *second = written
-    other_vocabulary, other_writing = second[0] if second else (None, None)
+    (vocabulary, writing), *beside = written
+    other_vocabulary, other_writing = beside[0] if beside else (None, None)
     left_out = f"; without {dropped:,} lines of more than {length} tokens" if dropped else ""
     return Data(
         name=raw.name,

@@ -35,8 +35,8 @@ def _summed(table: nn.Embedding, ids: Tensor) -> Tensor:
     return F.embedding_bag(ids, table.weight, mode="sum", padding_idx=0)
 
 
-class BagDecoder(nn.Module):
-    """A code (n, latent) → a bag of words, exact. The rows of its weight are the words' embeddings.
+class WordTable(nn.Module):
+    """What a code is held against, word by word: the rows of its weight are the words' embeddings.
 
     frequencies (V,) are the words' counts: the bias begins as the law of words without a code, so that the
     code need not tell it.
@@ -48,6 +48,10 @@ class BagDecoder(nn.Module):
         self.weight = nn.Parameter(torch.randn(len(counts), latent) * latent**-0.5)
         self.bias = nn.Parameter(torch.log(counts / counts.sum()))
 
+
+class BagDecoder(WordTable):
+    """A code (n, latent) → a bag of words, exact."""
+
     @property
     def source(self) -> Source:
         """The noise of its training: none."""
@@ -57,8 +61,8 @@ class BagDecoder(nn.Module):
         return Bag(exact(z), self.weight, self.bias)
 
 
-class SampledBagDecoder(BagDecoder):
-    """A bag decoder whose loss looks at some words instead of all, drawn in proportion to count^¾.
+class SampledBagDecoder(WordTable):
+    """A code (n, latent) → a bag of words, whose loss looks at some words, drawn in proportion to count^¾.
 
     The power is word2vec's (Mikolov et al. 2013, arXiv:1310.4546).
     """

@@ -37,7 +37,7 @@ def bivae(
     return Recipe(model, {"default": Adam(Cosine(steps, lr))}, batch_size=512, steps=steps)
 
 
-def _decoder(latent: int, counts: Sequence[int], negatives: int) -> BagDecoder:
+def _decoder(latent: int, counts: Sequence[int], negatives: int) -> BagDecoder | SampledBagDecoder:
     if len(counts) <= negatives:
         return BagDecoder(latent, counts)
     return SampledBagDecoder(latent, counts, negatives)
