@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from reparam import build, registry
 from reparam.card import UNDOCUMENTED, card, render_terminal
+from reparam.data.text import SPECIALS, Writing
+from reparam.errors import ReparamError
 from reparam.model import Model, Move, Terms, Turn
 from reparam.noise import Normal, Permutation, Source, Uniform
 from reparam.registry import DataFacts
@@ -20,16 +22,37 @@ from reparam.schedules import Ramp
 
 IMAGE = DataFacts("images", "image", (1, 12, 12), "grey", ("a", "b"), 100, ("images", "others"))
 VECTOR = DataFacts("vectors", "vector", (3,), "real", None, 100)
+SIDE = (*SPECIALS, "one", "other"), Writing()
+TEXT = DataFacts("lines", "tokens", (8,), "tokens", None, 100, vocabulary=SIDE[0], writing=SIDE[1])
+PAIRS = replace(
+    TEXT, domains=("one", "another"), aligned=True, other_vocabulary=SIDE[0], other_writing=SIDE[1]
+)
+BAGS = DataFacts("tastes", "bag", (8,), "counts", None, 100, vocabulary=tuple("abcdefgh"))
+
+
+def fitting(name: str) -> tuple[DataFacts, Model]:
+    """The first of these data that a recipe takes, and its model, small."""
+    small = {"width": 16} if "width" in registry.settings(name) else {}
+    for about in (IMAGE, replace(IMAGE, labelled=10), TEXT, PAIRS, BAGS):
+        try:
+            model = registry.recipe(name)(about, **small).model
+        except ReparamError:
+            continue
+        if about.kind in model.takes:
+            return about, model
+    raise AssertionError(f"{name} takes none of these data")
 
 
 def model_of(name: str, about: DataFacts = IMAGE, **settings: object) -> Model:
     small = {"width": 16} if "width" in registry.settings(name) else {}
-    if name == "aae-semi-supervised":
-        about = replace(about, labelled=10)
     return registry.recipe(name)(about, **small, **settings).model
 
 
-def card_of(name: str, about: DataFacts = IMAGE, **settings: object) -> Card:
+def card_of(name: str, about: DataFacts | None = None, **settings: object) -> Card:
+    if about is None and not settings:
+        about, model = fitting(name)
+        return card(model, about.shape)
+    about = about or IMAGE
     return card(model_of(name, about, **settings), about.shape)
 
 

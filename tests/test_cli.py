@@ -372,6 +372,9 @@ def test_compare_passes_on_what_was_said(cli: Cli, tmp_path: Path, monkeypatch: 
             "min_count": 2,
             "vocabulary_size": None,
             "lower": False,
+            "threshold": None,
+            "per_user": 5,
+            "per_item": 0,
         },
     }
 

@@ -255,7 +255,7 @@ def _learn_bpe(
         vocab_size=size, min_frequency=min_count, special_tokens=list(SPECIALS), show_progress=False
     )
     prepared = [line.lower() for line in lines] if writing.lower else lines
-    tokenizer.train_from_iterable(prepared, trainer)
+    tokenizer.train_from_iterator(prepared, trainer)
     numbers = tokenizer.get_vocab()
     vocabulary = tuple(sorted(numbers, key=numbers.__getitem__))
     return vocabulary, replace(writing, bpe=tokenizer.to_str())
