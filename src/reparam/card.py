@@ -51,6 +51,7 @@ def card(
     data_noise: Mapping[str, Source] | None = None,
     examples: int | None = None,
     batch: Mapping[str, Tensor] | None = None,
+    tokens: bool = False,
 ) -> Card:
     """The card of a model for data of this shape.
 
@@ -60,8 +61,9 @@ def card(
         data_noise: the sources that the data draw, `Data.noise()`.
         examples: in the training data.
         batch: fields of two examples, where x of zeros (and y, class 0) is not something the losses take.
+        tokens: whether x holds token ids.
     """
-    layers, terms = _trial(model, shape, batch or {})
+    layers, terms = _trial(model, shape, (_pads(shape) if tokens else {}) | dict(batch or {}))
     kind = type(model)
     module = inspect.getdoc(sys.modules.get(kind.__module__)) or kind.__name__
     return Card(
@@ -136,6 +138,11 @@ def brief(model: Model) -> dict[str, list[str]]:
 
 
 # Structure: one trial of every loss, on a copy
+
+
+def _pads(shape: tuple[int, ...]) -> dict[str, Tensor]:
+    ids = torch.zeros(ROWS, *shape, dtype=torch.int64)
+    return {"x": ids, "other": ids}
 
 
 def _trial(

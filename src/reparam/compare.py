@@ -14,7 +14,8 @@ from reparam.data import Data
 from reparam.data import load as load_data
 from reparam.engine import Engine
 from reparam.errors import ReparamError
-from reparam.evaluate import MOST, Yardstick, check_data, cost, measured_checkpoint, seeds
+from reparam.evaluate import MOST, Yardstick, check_data, cost, measured_checkpoint, seeds, yardstick_for
+from reparam.evaluate_text import TextYardstick
 from reparam.report import page, pictures
 from reparam.report.schema import Curves, DataInfo, Entry, HeldOut, Report
 from reparam.run import read_log, reload_data, train
@@ -22,6 +23,9 @@ from reparam.system import System, build, load, write_json
 
 PROBES = 16  # times along a run that the quality of samples is measured
 SHOWN = 48  # samples in a picture
+TEXTS = 16  # lines of a text
+
+AnyYardstick = Yardstick | TextYardstick
 
 Progress = Callable[[str, int, float, float], None]
 """Told after every step: the model's label, the step, the seconds used, and the part done (0 to 1)."""
@@ -67,7 +71,7 @@ def compare(
         for name in names
     }
     _clear(out)
-    yardstick = Yardstick(loaded, split=split, n=n, extractor=extractor, seed=seed)
+    yardstick = yardstick_for(loaded, split=split, n=n, extractor=extractor, seed=seed)
     entries = []
     for name, system in systems.items():
         label, run, probes = Path(name).name, Path(name), []
@@ -94,7 +98,7 @@ class _Watch:
 
     def __init__(
         self,
-        yardstick: Yardstick,
+        yardstick: AnyYardstick,
         system: System,
         label: str,
         progress: Progress | None,
@@ -125,13 +129,14 @@ def _clear(out: Path) -> None:
 
 
 def _entry(
-    label: str, system: System, run: Path, yardstick: Yardstick, out: Path, probes: list[tuple[int, float]]
+    label: str, system: System, run: Path, yardstick: AnyYardstick, out: Path, probes: list[tuple[int, float]]
 ) -> Entry:
     own_card = card(
         system.model,
         system.data.shape,
         data_noise=yardstick.data.noise(),
         examples=len(yardstick.data.train.x),
+        tokens=system.data.kind == "tokens",
     )
     folder = out / label
     bill = cost(system, run)
@@ -153,6 +158,7 @@ def _entry(
         seeds=seeds(system, run),
         measures=measures,
         pictures=_pictures(system, yardstick, folder, out),
+        texts=_texts(system, yardstick),
         curves=_curves(run, probes),
         cost=bill,
         notes=[note]
@@ -163,7 +169,7 @@ def _entry(
     return entry
 
 
-def _pictures(system: System, yardstick: Yardstick, folder: Path, out: Path) -> dict[str, str]:
+def _pictures(system: System, yardstick: AnyYardstick, folder: Path, out: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     made = {}
     held_out = yardstick.held_out
@@ -195,6 +201,20 @@ def _pictures(system: System, yardstick: Yardstick, folder: Path, out: Path) -> 
     }
 
 
+def _texts(system: System, yardstick: AnyYardstick) -> dict[str, list[list[str]]]:
+    if system.data.kind != "tokens":
+        return {}
+    text, x, made = system.data.text, yardstick.held_out[:TEXTS], {}
+    if system.can("sample"):
+        made["samples"] = [[line] for line in text(system.sample(TEXTS).cpu())]
+    if system.can("encode") and system.can("decode"):
+        again = text(system.reconstruct(x).cpu())
+        made["reconstructions"] = [list(both) for both in zip(text(x), again, strict=True)]
+        walk = system.interpolate(x[:1], x[1:2]).cpu()[0]
+        made["interpolation"] = [[line] for line in text(walk)]
+    return made
+
+
 def _limits(points: Tensor) -> tuple[float, float, float, float]:
     low, high = points.min(0).values, points.max(0).values
     margin = 0.1 * (high - low)
@@ -214,7 +234,7 @@ def _curves(run: Path, probes: list[tuple[int, float]]) -> Curves:
     return Curves(step=[r["step"] for r in rows], seconds=[r["seconds"] for r in rows], terms=terms)
 
 
-def _data_info(data: Data, yardstick: Yardstick, out: Path) -> DataInfo:
+def _data_info(data: Data, yardstick: AnyYardstick, out: Path) -> DataInfo:
     shown = {}
     if data.kind == "image":
         path = pictures.save(pictures.grid(yardstick.held_out[:SHOWN], 8), out / "data" / "samples.png")
@@ -235,4 +255,7 @@ def _data_info(data: Data, yardstick: Yardstick, out: Path) -> DataInfo:
         licence=data.licence,
         source=data.source,
         pictures=shown,
+        texts={"samples": [[line] for line in data.text(yardstick.held_out[:TEXTS])]}
+        if data.kind == "tokens"
+        else {},
     )

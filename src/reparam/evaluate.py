@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +47,9 @@ from reparam.report.schema import (
 from reparam.run import read_log, read_settings, reload_data
 from reparam.system import System, load, write_json
 
+if TYPE_CHECKING:
+    from reparam.evaluate_text import TextYardstick
+
 MOST = 1000  # examples measured, of the held-out split and of samples alike
 LEAST = 6  # precision, recall and coverage look at five neighbours
 PROBE = 256  # samples and validation examples of the measure that is repeated along the run
@@ -67,6 +70,7 @@ class Label(NamedTuple):
 LABELS = {
     "sharpness": Label("Sharpness of samples", "blurred", "one"),
     "mse": Label("Reconstruction error", "faithful", "lower"),
+    "token_accuracy": Label("Tokens that come back", "faithful", "higher"),
     "psnr": Label("Reconstruction PSNR", "faithful", "higher"),
     "ssim": Label("SSIM", "faithful", "higher"),
     "class_kept": Label("Class kept in reconstruction", "faithful", "higher"),
@@ -94,6 +98,8 @@ LABELS = {
     "coverage": Label("Coverage", "diverse", "higher"),
     "diversity": Label("Spread of samples", "diverse", "one"),
     "balance": Label("Balance of classes", "diverse", "zero"),
+    "distinct": Label("Different pairs of tokens", "diverse", "higher"),
+    "copied": Label("Lines copied from the training data", "quality", "lower"),
     "kernel_distance": Label("Kernel distance", "quality", "lower"),
     "mmd": Label("Maximum mean discrepancy", "quality", "lower"),
     "sliced_wasserstein": Label("Sliced Wasserstein distance", "quality", "lower"),
@@ -103,6 +109,7 @@ LABELS = {
     "density": Label("Density", "quality", "one"),
     "memorisation": Label("Distance to training data", "quality", "one"),
     "steadiness": Label("Swing of sample quality", "steady", "lower"),
+    "perplexity": Label("Perplexity per token", "likelihood", "lower"),
     "likelihood": Label("Log-likelihood bound", "likelihood", "higher"),
     "bits": Label("Bits per dimension", "likelihood", "lower"),
     "elbo": Label("Evidence lower bound", "likelihood", "higher"),
@@ -166,23 +173,8 @@ class Yardstick:
 
     def conditions(self, device: torch.device) -> Conditions:
         """What holds for every measure taken with this yardstick."""
-        found = versions()
-        packages = {name: found[name] for name in ("reparam", "torch", "numpy")}
-        return Conditions(
-            data=self.data.name,
-            fingerprint=self.data.fingerprint,
-            split=self.split,
-            n=len(self.held_out),
-            binarisation=self.data.spec.get("binarise", "none"),
-            seed=self.seed,
-            machine=Machine(
-                device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-                threads=found["threads"],
-                platform=found["platform"],
-                python=found["python"],
-                versions=packages | (features.versions(self.extract) if self.extract else {}),
-            ),
-        )
+        extra = features.versions(self.extract) if self.extract else {}
+        return conditions(self.data, self.split, len(self.held_out), self.seed, device, extra)
 
     def made(self, system: System, x: Tensor) -> tuple[Tensor, Sampling] | None:
         """What a system makes, as many as x (n, …): translations of x, or samples; None if nothing."""
@@ -202,17 +194,17 @@ class Yardstick:
 
     def measure(self, system: System, probes: Sequence[float] = ()) -> Records:
         """Every measure that the system and the data allow."""
-        found = self._faithful(system) | self._codes(system) | self._likelihood(system)
+        found = self._faithful(system) | self._codes(system) | likely(system, self.held_out, self.seed)
         if made := self.made(system, self.held_out):
             found |= self._of_samples(*made) | self._modes(system)
         else:
             key = "kernel_distance" if self.data.kind == "image" else "mmd"
-            found |= _missing(f"{system.name} makes no data.", key)
+            found |= missing(f"{system.name} makes no data.", key)
         if made and len(probes) >= PROBES_LEAST:
             look = "pixels" if self.data.kind == "image" else None
             series = np.array(probes)
-            found |= _taken(lambda: steadiness(series), "steadiness", sampling=made[1], extractor=look)
-        return {key: found[key] for key in LABELS if key in found}
+            found |= taken(lambda: steadiness(series), "steadiness", sampling=made[1], extractor=look)
+        return in_order(found)
 
     def _judge(self) -> classifier.Judge | None:
         if self.data.kind != "image" or self.data.train.y is None or len(self.data.classes or ()) < 2:
@@ -224,16 +216,16 @@ class Yardstick:
 
     def _faithful(self, system: System) -> Records:
         if not (system.can("encode") and system.can("decode")):
-            return _missing(f"{system.name} has no encoder, so it cannot reconstruct.", "mse")
+            return missing(f"{system.name} has no encoder, so it cannot reconstruct.", "mse")
         x, judge, seed = self.held_out, self.judge, self.seed
         facts = {"sampling": "posterior mean"}
         made = system.reconstruct(x, self.labels).cpu()
         if self.data.kind == "image":
-            found = _taken(lambda: reconstruction(x, made, seed=seed), "mse", "psnr", "ssim", **facts)
+            found = taken(lambda: reconstruction(x, made, seed=seed), "mse", "psnr", "ssim", **facts)
         else:
-            found = _taken(lambda: _mean_square(x, made, seed), "mse", **facts)
+            found = taken(lambda: _mean_square(x, made, seed), "mse", **facts)
         if judge:
-            found |= _taken(lambda: classifier.faithful(judge, x, made, seed=seed), "class_kept", **facts)
+            found |= taken(lambda: classifier.faithful(judge, x, made, seed=seed), "class_kept", **facts)
         return found
 
     def _codes(self, system: System) -> Records:
@@ -241,7 +233,7 @@ class Yardstick:
         for keys, sampling, take in measures_of_codes(
             system, self.data, self.train, self.held_out, split=self.split, seed=self.seed
         ):
-            found |= _taken(take, *keys, sampling=sampling)
+            found |= taken(take, *keys, sampling=sampling)
         return found
 
     def _of_samples(self, samples: Tensor, sampling: Sampling) -> Records:
@@ -249,7 +241,7 @@ class Yardstick:
         try:
             made = self.look(samples)
         except ReparamError as refusal:  # pictures outside [0, 1], numbers that are not finite
-            return _missing(str(refusal), "recall", "kernel_distance" if image else "mmd")
+            return missing(str(refusal), "recall", "kernel_distance" if image else "mmd")
         common: dict[str, Any] = {"of": f"{self.of}, {self.split} split", "seed": self.seed}
         found: Records = {}
 
@@ -257,7 +249,7 @@ class Yardstick:
             measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, on_features: bool = True
         ):
             name = self.extract.name if self.extract and on_features else None
-            found.update(_taken(measure, *keys, sampling=sampling, extractor=name))
+            found.update(taken(measure, *keys, sampling=sampling, extractor=name))
 
         if image:
             take(lambda: sharpness(samples, self.goal, seed=self.seed), "sharpness", on_features=False)
@@ -288,32 +280,16 @@ class Yardstick:
             return {}
         centres, sigma = toys.MODES[toy]
         samples = system.sample(MODES_OF, self.seed).cpu()
-        return _taken(
+        return taken(
             lambda: modes(samples, centres, sigma=sigma, seed=self.seed),
             "modes",
             "quality",
             sampling="prior draws",
         )
 
-    def _likelihood(self, system: System) -> Records:
-        if not evaluate_likelihood.bounded(system):
-            return _missing(f"{system.name} gives no bound on log p(x).", "likelihood")
-        x, seed = self.held_out[:LIKELIHOOD_OF], self.seed
-        facts = {"sampling": "posterior sample", "importance_samples": DRAWS}
-        found = _taken(
-            lambda: evaluate_likelihood.likelihoods(system, x, draws=DRAWS, seed=seed),
-            "likelihood",
-            "bits",
-            **(facts if evaluate_likelihood.sampled(system) else {}),
-        )
-        parts = ("elbo", "rate", "distortion")
-        return found | _taken(
-            lambda: evaluate_likelihood.parts(system, x, seed=seed), *parts, sampling="posterior sample"
-        )
-
     def annealed(self, system: System) -> Records:
         """Annealed importance sampling, its error on simulated data, what inference loses: takes minutes."""
-        return _taken(
+        return taken(
             lambda: evaluate_likelihood.annealed(system, self.held_out, draws=DRAWS, seed=self.seed),
             *("annealed", "annealed_error", "gap", "approximation", "amortisation"),
         )
@@ -343,7 +319,7 @@ def evaluate(
         evaluate_likelihood.check_annealed(system)
     data = data or reload_data(system)
     check_data(run, data)
-    yardstick = Yardstick(data, split=split, n=n, extractor=extractor, seed=seed)
+    yardstick = yardstick_for(data, split=split, n=n, extractor=extractor, seed=seed)
     found = Evaluation(
         run=str(run),
         model=system.name,
@@ -356,6 +332,47 @@ def evaluate(
     )
     write_json(run / record_name(split), found.model_dump(mode="json"))
     return found
+
+
+def yardstick_for(
+    data: Data,
+    *,
+    split: HeldOut,
+    n: int,
+    extractor: str | Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+) -> "Yardstick | TextYardstick":
+    """What measures systems on these data: text has measures of its own."""
+    if data.kind != "tokens":
+        return Yardstick(data, split=split, n=n, extractor=extractor, seed=seed)
+    from reparam.evaluate_text import TextYardstick
+
+    if extractor is not None:
+        raise ReparamError(f"{data.name} is text, which no extractor looks at; leave --extractor out.")
+    return TextYardstick(data, split=split, n=n, seed=seed)
+
+
+def conditions(
+    data: Data, split: HeldOut, n: int, seed: int, device: torch.device, extra: dict[str, str]
+) -> Conditions:
+    """What holds for every measure of an evaluation; `extra` are versions of what looks at the data."""
+    found = versions()
+    packages = {name: found[name] for name in ("reparam", "torch", "numpy")}
+    return Conditions(
+        data=data.name,
+        fingerprint=data.fingerprint,
+        split=split,
+        n=n,
+        binarisation=data.spec.get("binarise", "none"),
+        seed=seed,
+        machine=Machine(
+            device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            threads=found["threads"],
+            platform=found["platform"],
+            python=found["python"],
+            versions=packages | extra,
+        ),
+    )
 
 
 def record_name(split: HeldOut) -> str:
@@ -419,6 +436,29 @@ def examples(data: Data, split: Split, most: int) -> Tensor:
     return data.batch(split, rows, **noise)["x"]
 
 
+def likely(system: System, held_out: Tensor, seed: int) -> Records:
+    """How likely a system finds the first of the held-out data."""
+    if not evaluate_likelihood.bounded(system):
+        return missing(f"{system.name} gives no bound on log p(x).", "likelihood")
+    x = held_out[:LIKELIHOOD_OF]
+    facts = {"sampling": "posterior sample", "importance_samples": DRAWS}
+    found = taken(
+        lambda: evaluate_likelihood.likelihoods(system, x, draws=DRAWS, seed=seed),
+        "likelihood",
+        "bits",
+        **(facts if evaluate_likelihood.sampled(system) else {}),
+    )
+    parts = ("elbo", "rate", "distortion")
+    return found | taken(
+        lambda: evaluate_likelihood.parts(system, x, seed=seed), *parts, sampling="posterior sample"
+    )
+
+
+def in_order(found: Records) -> Records:
+    """The records in the order of the labels."""
+    return {key: found[key] for key in LABELS if key in found}
+
+
 def other_examples(split: Split, most: int) -> Tensor:
     """The first examples of the second domain, in the order of the data."""
     if split.other is None:
@@ -454,7 +494,7 @@ def _mean_square(x: Tensor, y: Tensor, seed: int) -> Measure:
     return Measure(float(error.mean()), low, high, len(error), "squared units", "lower", how)
 
 
-def _taken(measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, **facts: Any) -> Records:
+def taken(measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, **facts: Any) -> Records:
     """Takes a measure, or several at once, and makes records of those keys it gives; the time is of all.
 
     One that refuses what it is shown (data without any detail, numbers that are not finite) says so in its
@@ -464,13 +504,13 @@ def _taken(measure: Callable[[], Measure | Mapping[str, Measure]], *keys: str, *
     try:
         found = measure()
     except ReparamError as refusal:
-        return _missing(str(refusal), *keys)
+        return missing(str(refusal), *keys)
     facts["seconds"] = time.perf_counter() - began
     found = {keys[0]: found} if isinstance(found, Measure) else found
     return {key: _record(key, **facts, **asdict(found[key])) for key in keys if key in found}
 
 
-def _missing(why: str, *keys: str) -> Records:
+def missing(why: str, *keys: str) -> Records:
     return {key: _record(key, value=None, n=0, better=LABELS[key].better, how=why) for key in keys}
 
 

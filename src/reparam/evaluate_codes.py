@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from reparam.data import Data, Split
+from reparam.data.text import PAD
 from reparam.distributions import Gaussian, StandardNormal
 from reparam.errors import ReparamError
 from reparam.metrics.active_units import active_units
@@ -142,16 +143,27 @@ def _prior(system: System, shape: tuple[int, ...]) -> str | None:
     if not system.can("sample"):
         return None
     sources = asks(system.model.sample).noise  # pyright: ignore[reportArgumentType]
-    if len(sources) != 1:
-        return None
-    fits = hasattr(system.model, "prior_law") or system.model.noise()[sources[0]].shape == shape
-    return sources[0] if fits else None
+    laws = system.model.noise()
+    if hasattr(system.model, "prior_law"):
+        return sources[0] if len(sources) == 1 else None
+    found = [name for name in sources if laws[name].shape == shape]
+    # A choice of tokens comes after the code.
+    alone = system.data.kind == "tokens" or len(found) == len(sources)
+    return found[0] if len(found) == 1 and alone else None
 
 
 def _use(system: System, x: Tensor, own: Tensor, seed: int) -> Measure:
     """With the next example's code as another's: a fixed order in which nobody has its own."""
-    errors = [(system.decode(z).cpu() - x).square().flatten(1).mean(1) for z in (own, own.roll(1, 0))]
-    return code_use(*errors, of="squared error", seed=seed)
+    of = "share of wrong tokens" if system.data.kind == "tokens" else "squared error"
+    return code_use(*(errors(system, z, x) for z in (own, own.roll(1, 0))), of=of, seed=seed)
+
+
+def errors(system: System, z: Tensor, x: Tensor) -> Tensor:
+    """How wrong decoded codes are for data x (n, …): mean squares, or the share of wrong tokens: (n,)."""
+    made = system.decode(z).cpu()
+    if system.data.kind == "tokens":
+        return ((made != x) & (x != PAD)).sum(1) / (x != PAD).sum(1).double()
+    return (made - x).square().flatten(1).mean(1)
 
 
 def _entries(system: System, x: Tensor, seed: int) -> dict[str, Measure]:

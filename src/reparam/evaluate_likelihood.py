@@ -44,13 +44,13 @@ def likelihoods(system: System, x: Tensor, *, draws: int, seed: int = 0) -> dict
     dequantisation of a density on grey levels.
     """
     x = x.to(system.device)
-    bounds = _bounds(system, x, draws, seed)
+    each = bounds(system, x, draws, seed)
     if sampled(system):
-        found = {"likelihood": likelihood(bounds, draws=draws, seed=seed)}
+        found = {"likelihood": likelihood(each, draws=draws, seed=seed)}
     else:
         how = "Exact log p(x)" if exact(system) else "Lower bound, with the cost of the codes"
-        found = {"likelihood": log_likelihood(bounds, how, seed=seed)}
-    return found | _bits(system, x, bounds, draws, seed)
+        found = {"likelihood": log_likelihood(each, how, seed=seed)}
+    return found | _bits(system, x, each, draws, seed)
 
 
 def parts(system: System, x: Tensor, *, seed: int = 0) -> dict[str, Measure]:
@@ -93,7 +93,7 @@ def annealed(
     }
     if not bounded(system) or not known:
         return found
-    other = _bounds(system, x, draws, seed)
+    other = bounds(system, x, draws, seed)
     best = other if exact(system) else torch.maximum(lower, other)
     of = "the closed form" if exact(system) else f"annealing or K = {draws}, whichever is larger"
     return found | inference_gap(best, _joint(system, x), q, of=of, seed=seed)
@@ -132,8 +132,10 @@ def _law(system: System, x: Tensor) -> Any:
     return model.decoder(x.new_zeros(1, model.noise()["eps" if sampled(system) else "z"].shape[-1]))
 
 
-def _bounds(system: System, x: Tensor, draws: int, seed: int) -> Tensor:
-    noise = standard_normal(_latent(system), dtype=x.dtype)
+def bounds(system: System, x: Tensor, draws: int, seed: int) -> Tensor:
+    """The bound on log p(x) of each example, of `draws` importance samples where it takes any: (n,) nats."""
+    dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
+    noise = standard_normal(_latent(system), dtype=dtype)
     draws = draws if sampled(system) else 1
     return importance_weighted(_weights(system), x, noise, draws=draws, seed=seed)
 
@@ -164,6 +166,8 @@ def _rate_and_distortion(system: System, x: Tensor, seed: int) -> tuple[Tensor, 
 
 
 def _bits(system: System, x: Tensor, bounds: Tensor, draws: int, seed: int) -> dict[str, Measure]:
+    if system.data.levels == "tokens":
+        return {}  # what a token is differs from text to text: its cost is a perplexity
     d, latent = x[0].numel(), _latent(system)
     if isinstance(_law(system, x), Bernoulli | DiscretisedLogistic):
         how = "Probability of the levels themselves" + f", K = {draws}" * sampled(system)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from reparam import checkpoint, registry
 from reparam.data import Data
 from reparam.data import load as load_data
+from reparam.data.bags import Bags
 from reparam.data.text import SPECIALS, Writing, side
 from reparam.distributions import Prior, StandardNormal
 from reparam.engine import versions
@@ -53,10 +54,11 @@ def facts(data: Data) -> DataFacts:
     )
 
 
-def _counts(ids: Tensor | None, vocabulary: tuple[str, ...] | None) -> tuple[int, ...] | None:
-    if ids is None or vocabulary is None:
+def _counts(x: Tensor | Bags | None, vocabulary: tuple[str, ...] | None) -> tuple[int, ...] | None:
+    if x is None or vocabulary is None:
         return None
-    return tuple(ids.flatten().bincount(minlength=len(vocabulary)).tolist())
+    ids = x.items if isinstance(x, Bags) else x.flatten()
+    return tuple(ids.bincount(minlength=len(vocabulary)).tolist())
 
 
 @dataclass

@@ -94,7 +94,13 @@ def card(
 
         loaded = load(data, **data_options(binarise, size, False, False, None, to, False, text, ratings))
         system = build(model, loaded, **given)
-    made = card_of(system.model, system.data.shape, data_noise=loaded.noise(), examples=len(loaded.train.x))
+    made = card_of(
+        system.model,
+        system.data.shape,
+        data_noise=loaded.noise(),
+        examples=len(loaded.train.x),
+        tokens=system.data.kind == "tokens",
+    )
     if json:
         print(made.model_dump_json(indent=1))
         return

@@ -23,6 +23,8 @@ def target(system: "System", run: Path, out: Path | None, stem: str) -> Path:
     Raises ReparamError, before anything is computed, for a kind of file that cannot hold the data.
     """
     drawable = system.data.kind == "image" or system.data.shape == (2,)
+    if out is not None and out.suffix == ".txt":
+        raise ReparamError(f"{out}: only text goes into a .txt, and this is {_words(system)}.")
     if out is None:
         return run / f"{stem}{'.png' if drawable else '.csv'}"
     checked(out, SUFFIXES)
@@ -31,6 +33,17 @@ def target(system: "System", run: Path, out: Path | None, stem: str) -> Path:
     if out.suffix == ".csv" and system.data.kind == "image":
         raise ReparamError(f"{out}: images do not go into a table; write .png or .npz instead.")
     return out
+
+
+def say(lines: Sequence[str], out: Path | None) -> None:
+    """Prints lines, or writes them to a .txt and says so."""
+    from reparam.report.files import write_atomic
+
+    if out is None:
+        print("\n".join(lines))
+        return
+    write_atomic(checked(out, (".txt",)), ("\n".join(lines) + "\n").encode())
+    print(f"wrote {out}")
 
 
 def checked(out: Path, suffixes: Sequence[str]) -> Path:

@@ -7,6 +7,7 @@ import tyro
 
 from reparam.commands.options import (
     File,
+    Flag,
     Frozen,
     OtherData,
     Pinned,
@@ -18,7 +19,7 @@ from reparam.commands.options import (
     table,
     without,
 )
-from reparam.commands.output import checked, target, write, write_csv, write_npz
+from reparam.commands.output import checked, say, target, write, write_csv, write_npz
 from reparam.errors import ReparamError, unknown
 
 if TYPE_CHECKING:
@@ -40,19 +41,23 @@ def sample(
     pin: Pinned = (),
     label: Annotated[str | None, tyro.conf.arg(metavar="L")] = None,
     npz: File = None,
+    starts: Annotated[str, tyro.conf.arg(metavar="TEXT")] = "",
+    no_repeats: Flag = False,
     device: str = "auto",
 ) -> None:
-    """Draw samples from a trained model.
+    """Draw samples from a trained model. Text is printed.
 
     Args:
         run: the folder of the run.
         n: how many.
-        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder.
+        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder. Of text a .txt.
         seed: of the draws, or of one source: 3, z=5.
         freeze: draw a source once for all samples.
         pin: hold a source at a number, or at a list of numbers: z=0.
         label: of this class only, by its name or number, in a model that samples by class.
         npz: write the arrays here too.
+        starts: an acrostic: as many lines as this has characters (or words), each begun with its own.
+        no_repeats: of text: nothing twice in a line.
         device: auto, cpu, cuda, cuda:1.
     """
     from reparam.report import pictures
@@ -60,6 +65,16 @@ def sample(
     positive(n=n)
     asked = control(seed, freeze, pin)
     system = _load(run, device)
+    if system.data.kind == "tokens" or starts or no_repeats:
+        if starts or no_repeats:
+            from reparam import verse
+
+            x = verse.lines(system, n, asked.seed, starts=starts, no_repeats=no_repeats)
+        else:
+            x = system.sample(n, asked.seed, freeze=asked.freeze, pin=asked.pin)
+        say(system.data.text(x), out)
+        _too(npz, {"x": x})
+        return
     out = target(system, run, out, "samples")
     x = system.sample(n, asked, label=label)
     x = _in_units(system, x)
@@ -95,19 +110,26 @@ def reconstruct(
     positive(n=n)
     system = _load(run, device)
     _needs(system, "encode", "encoder")
-    out = target(system, run, out, "reconstructions")
+    text = system.data.kind == "tokens"
+    place_of = None if text else target(system, run, out, "reconstructions")
     _needs(system, "decode", "decoder")
     read = read_data(system, data)
     x = _examples(read, "test")[:n]
+    if place_of is None:
+        made = system.reconstruct(x).cpu()
+        both = zip(system.data.text(x), system.data.text(made), strict=True)
+        say([line for original, again in both for line in (original, f"  → {again}")], out)
+        _too(npz, {"x": x, "reconstruction": made})
+        return
     made = _in_units(system, system.reconstruct(x, _labels(read, "test", n)).cpu())
     x = _in_units(system, x)
     arrays = {"x": x, "reconstruction": made}
     if system.data.kind == "image":
-        write(out, arrays, lambda: pictures.pairs(x, made))
+        write(place_of, arrays, lambda: pictures.pairs(x, made))
     else:
         labels = torch.arange(2).repeat_interleave(len(x))
         names = ["data", "decoded"]
-        write(out, arrays, lambda: pictures.scatter(torch.cat([x, made]), labels, names=names))
+        write(place_of, arrays, lambda: pictures.scatter(torch.cat([x, made]), labels, names=names))
     _too(npz, arrays)
 
 
@@ -137,7 +159,8 @@ def interpolate(
 
     positive(rows=rows, steps=steps)
     system = _load(run, device)
-    out = target(system, run, out, "interpolation")
+    text = system.data.kind == "tokens"
+    place_of = None if text else target(system, run, out, "interpolation")
     if system.can("encode") and system.can("decode"):
         read = read_data(system, None)
         x, y = _examples(read, "test"), _labels(read, "test")
@@ -149,11 +172,14 @@ def interpolate(
     else:
         walks = system.interpolate_noise(rows, steps, seed)
     walks = _in_units(system, walks.cpu())
-    if system.data.kind == "image":
-        write(out, {"x": walks}, lambda: pictures.interpolation(walks))
+    if place_of is None:
+        each = ("\n".join(system.data.text(walk)) for walk in walks)
+        say("\n\n".join(each).split("\n"), out)
+    elif system.data.kind == "image":
+        write(place_of, {"x": walks}, lambda: pictures.interpolation(walks))
     else:
         labels = torch.arange(rows).repeat_interleave(steps)
-        write(out, {"x": walks}, lambda: pictures.scatter(walks.flatten(0, 1), labels))
+        write(place_of, {"x": walks}, lambda: pictures.scatter(walks.flatten(0, 1), labels))
     _too(npz, {"x": walks})
 
 
@@ -386,6 +412,9 @@ def read_data(system: "System", data: str | None) -> "Data":
     if data is None:
         return reload_data(system)
     vectors = system.data.kind == "vector"
+    if system.data.kind == "tokens":  # read with the run's own vocabulary
+        alone = {"to": None, "aligned": False, "labels": None, "spec": data}
+        return load(**{**(system.data_spec or {}), **alone}, like=system.data)
     plain = {"mirror": False, "labels": None, "to": None, "disjoint": False}
     options = {} if vectors else {**(system.data_spec or {}), "spec": data, **plain}
     read = load(data, standardise=False) if vectors else load(**options)

@@ -1,11 +1,12 @@
-"""Words of a model that has learned vectors for them: their neighbours, and a file for other programs."""
+"""Words and lines by a model's own representation: their neighbours, and word vectors for other programs."""
+
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from reparam.commands.options import Run, place, positive, table
+from reparam.commands.options import OtherData, Run, place, positive, table
 from reparam.errors import ReparamError
 
 if TYPE_CHECKING:
@@ -16,30 +17,55 @@ Domain = Annotated[str | None, tyro.conf.arg(metavar="LANGUAGE")]
 
 def nearest(
     run: Run,
-    word: tyro.conf.Positional[str],
+    text: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TEXT")],
     to: Domain = None,
     of: Domain = None,
+    data: OtherData = None,
     n: Annotated[int, tyro.conf.arg(metavar="N")] = 10,
     device: str = "auto",
 ) -> None:
-    """Print the words nearest to a word, by the cosine of their vectors.
+    """Print what is nearest to a text: words by their vectors, or training lines by their codes.
+
+    A model that has learned vectors of words takes a word, any other model of text a line.
 
     Args:
         run: the folder of the run.
-        word: a word of the training data's vocabulary.
-        to: the language of the neighbours, by its name in the data; without it, the second.
-        of: the language of the word; without it, the one that `to` is not.
+        text: a word of the training data's vocabulary, or a line.
+        to: of words: the language of the neighbours, by its name in the data; without it, the second.
+        of: of words: the language of the word; without it, the one that `to` is not.
+        data: of lines: other data than the run's to look in.
         n: how many.
         device: auto, cpu, cuda, cuda:1.
     """
     from reparam.system import load
 
     positive(n=n)
-    found = load(run, place(device)).nearest(word, n, to=to, of=of)
-    table(
-        ("rank", "word", "cosine"),
-        ((rank, near, f"{cosine:.3f}") for rank, (near, cosine) in enumerate(found, 1)),
-    )
+    system = load(run, place(device))
+    if system.can("words"):
+        if data is not None:
+            raise ReparamError(f"{system.name} has vectors of words: they are the run's; leave --data out.")
+        found = ((near, f"{cosine:.3f}") for near, cosine in system.nearest(text, n, to=to, of=of))
+        table(("rank", "word", "cosine"), ((i, *each) for i, each in enumerate(found, 1)))
+        return
+    if to or of:
+        raise ReparamError(f"{system.name} has no vectors of words, so no languages of them; leave --to out.")
+    lines = ((near, f"{distance:.3f}") for near, distance in _lines(system, text, n, data))
+    table(("rank", "line", "distance"), ((i, *each) for i, each in enumerate(lines, 1)))
+
+
+def _lines(system: "System", line: str, n: int, data: str | None) -> list[tuple[str, float]]:
+    """The n training lines whose codes are nearest to the code of a line, and how far they are."""
+    from reparam.commands.use import read_data
+    from reparam.evaluate import examples
+
+    if system.data.kind != "tokens":
+        raise ReparamError(f"{system.name} was trained on {system.data.kind}s, and nearest is for text.")
+    code = system.encode(system.data.tokens([line]))
+    found = read_data(system, data)
+    x = examples(found, found.train, found.train.n)
+    distance = (system.encode(x) - code).flatten(1).norm(dim=1)
+    rows = distance.argsort(stable=True)[:n].cpu()
+    return list(zip(system.data.text(x[rows]), distance[rows].tolist(), strict=True))
 
 
 def export(

@@ -60,6 +60,7 @@ class Writing:
             return _tokenizer(self.bpe).decoder.decode(list(tokens))
         if self.units == "words":
             return OPENING.sub(r"\1", CLOSING.sub(r"\1", " ".join(tokens)))
+        tokens = ["□" if token == SPECIALS[UNKNOWN] else token for token in tokens]
         half = len(tokens) // 2
         return "".join(tokens[:half]) + self.middle + "".join(tokens[half:])
 

@@ -19,7 +19,7 @@ NEAR = 0.3  # median distance to training data, over that of held-out data: copi
 
 def memorisation(case: Case) -> Verdict | None:
     """Samples against the run's own training data, held-out data being the measure of what is near."""
-    if not case.system.can("sample"):
+    if not case.system.can("sample") or case.data.kind == "tokens":  # ids have no distances
         return None
     own = case.trained_on
     train = case.vectors(examples(own, own.train, SEARCHED))

@@ -27,7 +27,7 @@ Judge = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 def missing_mode(case: Case) -> Verdict | None:
     """For labelled data: a classifier of images, or the nearest training examples, say what is what."""
-    if not case.system.can("sample"):
+    if not case.system.can("sample") or case.data.kind == "tokens":  # ids have no distances
         return None
     data, classes = case.data, case.data.classes
     if classes is None or data.train.y is None or data.validation.y is None or len(classes) < 2:

@@ -1,7 +1,7 @@
 """Does the code say anything of the data, and does the decoder listen to it?"""
 
 from reparam.diagnosis.case import Case, Evidence, State, Verdict
-from reparam.evaluate_codes import posterior
+from reparam.evaluate_codes import errors, posterior
 from reparam.metrics.active_units import active_units
 from reparam.metrics.aggregate_posterior import aggregate_posterior
 from reparam.metrics.code_use import code_use
@@ -20,9 +20,7 @@ def posterior_collapse(case: Case) -> Verdict | None:
         return None
     codes = system.encode(x)
     # Half the data away: neighbours in a file are often of one kind.
-    own, other = (
-        (system.decode(z).cpu() - x).square().flatten(1).mean(1) for z in (codes, codes.roll(len(x) // 2, 0))
-    )
+    own, other = (errors(system, z, x) for z in (codes, codes.roll(len(x) // 2, 0)))
     use = code_use(own, other).value
     evidence = [Evidence(use, "share of another code's error that an example's own saves; 0: it is ignored")]
     words = f"an example's own code saves {use:.1%} of the error that another's makes"

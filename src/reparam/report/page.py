@@ -54,7 +54,7 @@ def render(report: Report, directory: Path | str) -> str:
         answer=_answer(report),
         table=_comparison(report),
         methods=_methods(report),
-        galleries=_galleries(report, Path(directory)),
+        galleries=_galleries(report, Path(directory)) + _texts(report),
         curves=_curves(report),
         models="".join(_model(report, index) for index in range(len(report.entries))),
         machine=_machine(report),
@@ -203,6 +203,30 @@ def _gallery(report: Report, kind: str, directory: Path) -> str:
         f'<section id="{escape(kind)}"><h2>{escape(heading)}</h2><p class="quiet">{escape(seen)}{none}</p>'
         f'<div class="gallery{wide}" style="--columns:{len(having)}">{shown}</div></section>'
     )
+
+
+def _texts(report: Report) -> str:
+    """What models of text wrote, a small table of lines each, beside the data's."""
+    sections = ""
+    for kind, (heading, seen, _) in GALLERIES.items():
+        having = [(entry.name, entry.texts[kind]) for entry in report.entries if kind in entry.texts]
+        if not having:
+            continue
+        if kind in report.data.texts:
+            having.insert(0, (f"data: {report.data.name}", report.data.texts[kind]))
+        shown = "".join(
+            f"<figure><figcaption>{escape(name)}</figcaption>{_lines(rows)}</figure>" for name, rows in having
+        )
+        sections += (
+            f'<section id="{kind}"><h2>{heading}</h2><p class="quiet">{seen}</p>'
+            f'<div class="gallery" style="--columns:{len(having)}">{shown}</div></section>'
+        )
+    return sections
+
+
+def _lines(rows: list[list[str]]) -> str:
+    cells = ("".join(f"<td>{escape(line)}</td>" for line in row) for row in rows)
+    return f'<table class="plain lines">{"".join(f"<tr>{row}</tr>" for row in cells)}</table>'
 
 
 def _figure(name: str, path: str, alternative: str, directory: Path) -> str:

@@ -259,6 +259,9 @@ class Entry(_Strict):
     seeds: dict[str, int] = Field(description=_SEEDS)
     measures: dict[str, MeasureRecord] = {}
     pictures: dict[str, RelativePath] = {}
+    texts: dict[str, list[list[str]]] = Field(
+        default={}, description="by kind, as `pictures`: rows of lines, for models of text"
+    )
     curves: Curves = Curves()
     cost: Cost
     notes: list[str] = []
@@ -276,6 +279,7 @@ class DataInfo(_Strict):
     licence: str
     source: str
     pictures: dict[str, RelativePath] = {}
+    texts: dict[str, list[list[str]]] = {}
 
 
 class Report(_Strict):
