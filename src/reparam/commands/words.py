@@ -1,6 +1,5 @@
 """Words and lines by a model's own representation: their neighbours, and word vectors for other programs."""
 
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
