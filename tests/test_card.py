@@ -51,7 +51,7 @@ def model_of(name: str, about: DataFacts = IMAGE, **settings: object) -> Model:
 def card_of(name: str, about: DataFacts | None = None, **settings: object) -> Card:
     if about is None and not settings:
         about, model = fitting(name)
-        return card(model, about.shape)
+        return card(model, about.shape, kind=about.kind)
     about = about or IMAGE
     return card(model_of(name, about, **settings), about.shape)
 

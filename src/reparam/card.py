@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor, nn
 
+from reparam.data import Kind
 from reparam.data.bags import Bags
 from reparam.model import Model, Move, Turn, asks, player_names
 from reparam.noise import Dirac, Permutation, Source, Streams
@@ -51,7 +52,7 @@ def card(
     data_noise: Mapping[str, Source] | None = None,
     examples: int | None = None,
     batch: Mapping[str, Tensor] | None = None,
-    tokens: bool = False,
+    kind: Kind | None = None,
 ) -> Card:
     """The card of a model for data of this shape.
 
@@ -61,15 +62,15 @@ def card(
         data_noise: the sources that the data draw, `Data.noise()`.
         examples: in the training data.
         batch: fields of two examples, where x of zeros (and y, class 0) is not something the losses take.
-        tokens: whether x holds token ids.
+        kind: of the data; if not given, the first that the model takes.
     """
-    layers, terms = _trial(model, shape, (_pads(shape) if tokens else {}) | dict(batch or {}))
-    kind = type(model)
-    module = inspect.getdoc(sys.modules.get(kind.__module__)) or kind.__name__
+    layers, terms = _trial(model, shape, kind or model.takes[0], batch or {})
+    made_of = type(model)
+    module = inspect.getdoc(sys.modules.get(made_of.__module__)) or made_of.__name__
     return Card(
-        name=kind.name,
+        name=made_of.name,
         title=_title(_first_line(module)),
-        paper=kind.paper,
+        paper=made_of.paper,
         flow=_flow(model),
         players=[
             Player(
@@ -89,7 +90,7 @@ def card(
             *(_source(model, name, source) for name, source in model.noise().items()),
             *_around(model, data_noise or {}, examples),
         ],
-        takes=list(kind.takes),
+        takes=list(made_of.takes),
     )
 
 
@@ -140,20 +141,15 @@ def brief(model: Model) -> dict[str, list[str]]:
 # Structure: one trial of every loss, on a copy
 
 
-def _pads(shape: tuple[int, ...]) -> dict[str, Tensor]:
-    ids = torch.zeros(ROWS, *shape, dtype=torch.int64)
-    return {"x": ids, "other": ids}
-
-
 def _trial(
-    model: Model, shape: tuple[int, ...], batch: Mapping[str, Tensor]
+    model: Model, shape: tuple[int, ...], kind: str, batch: Mapping[str, Tensor]
 ) -> tuple[dict[str, list[Layer]], dict[str, list[str]]]:
     """The layers of each player in the order of their first use, and the terms of each loss."""
     model = copy.deepcopy(model).cpu().eval()
     like = next((p for p in model.parameters()), torch.zeros(()))
-    zeros = torch.zeros(ROWS, *shape, dtype=like.dtype)
+    zeros = torch.zeros(ROWS, *shape, dtype=torch.int64 if kind == "tokens" else like.dtype)
     given: dict[str, Any] = {
-        "x": Bags.of([[0], [0]], shape[0]).to(like.dtype) if model.takes == ("bag",) else zeros,
+        "x": Bags.of([[0]] * ROWS, shape[0]).to(like.dtype) if kind == "bag" else zeros,
         "y": torch.zeros(ROWS, dtype=torch.int64),
         "other": zeros,
         "x_labelled": zeros,

@@ -136,7 +136,7 @@ def _entry(
         system.data.shape,
         data_noise=yardstick.data.noise(),
         examples=len(yardstick.data.train.x),
-        tokens=system.data.kind == "tokens",
+        kind=system.data.kind,
     )
     folder = out / label
     bill = cost(system, run)

@@ -99,7 +99,7 @@ def card(
         system.data.shape,
         data_noise=loaded.noise(),
         examples=len(loaded.train.x),
-        tokens=system.data.kind == "tokens",
+        kind=system.data.kind,
     )
     if json:
         print(made.model_dump_json(indent=1))

@@ -40,7 +40,7 @@ def nearest(
 
     positive(n=n)
     system = load(run, place(device))
-    if system.can("words"):
+    if system.can("word_vectors"):
         if data is not None:
             raise ReparamError(f"{system.name} has vectors of words: they are the run's; leave --data out.")
         found = ((near, f"{cosine:.3f}") for near, cosine in system.nearest(text, n, to=to, of=of))
