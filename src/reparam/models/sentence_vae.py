@@ -122,6 +122,6 @@ class SentenceVAE(Model):
         for i in range(self.length):
             word = choose(Tokens(self.decoder(z, words).logits[:, -1:]), i)
             word = torch.where(ended, PAD, word)
-            ended |= word == END
+            ended |= (word == END) | (word == PAD)  # a pad that is drawn ends it too
             words = torch.cat([words, word], 1)
         return words[:, 1:].masked_fill(words[:, 1:] == END, PAD)
