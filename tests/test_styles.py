@@ -6,6 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import reparam
+from reparam.card import card
 from reparam.data import load
 from reparam.errors import ReparamError
 from reparam.models.munit import MUNIT
@@ -85,6 +86,13 @@ def test_the_style_alone_changes_the_statistics_of_the_decoder():
     content = torch.randn(2, 16, 2, 2, generator=DRAW)
     one, two = decoder(content, torch.zeros(2, 2)), decoder(content, torch.ones(2, 2))
     assert not torch.allclose(one, two)
+
+
+def test_the_card_says_that_the_style_is_drawn_for_a_translation():
+    made = card(reparam.build("munit", PAIR, width=16, blocks=1).model, PAIR.shape)
+    drawn = {source.name: source.evaluation for source in made.noise}
+    assert drawn["style_y"] == "drawn for every translation"
+    assert drawn["style_x"] == "drawn for every translation back"
 
 
 @pytest.mark.parametrize("name", ["munit", "u-gat-it"])

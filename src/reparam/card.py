@@ -29,6 +29,7 @@ from reparam.report.schema import Move as MoveCard
 from reparam.schedules import Weight
 
 ROWS = 2  # examples in the trial batch
+DRAWING = ("sample", "translate", "translate_back", "score", "log_weights")  # abilities that ask for noise
 UNDOCUMENTED = "(its loss gives no formula)"
 DATA_NOISE = {  # law, where it enters, and what stands for it at evaluation
     "labelled": ("training batches: which example with a known label", "not drawn"),
@@ -290,7 +291,7 @@ def _first_line(doc: str) -> str:
 
 def _source(model: Model, name: str, source: Source) -> NoiseCard:
     turns = [turn for turn in model.turns() if name in asks(turn.loss).noise]
-    asking = [ability for ability in ("sample", "score", "log_weights") if _asked_by(model, ability, name)]
+    asking = [ability for ability in DRAWING if _asked_by(model, ability, name)]
     return NoiseCard(
         name=name,
         law=source.law + (", one for the whole batch" if source.shared else ""),
@@ -321,6 +322,8 @@ def _redrawn(turns: list[Turn]) -> str:
 def _at_evaluation(asking: list[str]) -> str:
     words = {
         "sample": "drawn for every sample",
+        "translate": "drawn for every translation",
+        "translate_back": "drawn for every translation back",
         "score": "drawn with the score's seed",
         "log_weights": "k draws an example for the likelihood",
     }
