@@ -23,6 +23,7 @@ from reparam.models.vae import VAE
 from reparam.nets import heads
 from reparam.noise import Control, Normal, Source, Streams
 from reparam.optimisers import Adam
+from reparam.schedules import at
 from reparam.system import System
 from reparam.trainer import Trainer
 
@@ -758,6 +759,9 @@ LEARNING = {
         {"latent": 1, "categories": 8, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 2.0, "gamma": 3.0},
         400,
     ),
+    "pixel-vae": (BARS, {"latent": 8, "width": 32, "channels": 8, "layers": 2, "lr": 1e-2}, 40),
+    "vib": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 200),
+    "fader": (RING, {"latent": 2, "width": 32, "rising": 100, "weight": 0.1}, 200),
     "rae": (BARS, {"latent": 8, "width": 32}, 150),
     "latent-density": (RING, {"components": 8}, 300),
     "m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
@@ -801,8 +805,11 @@ def _distance(system: System, x: Tensor) -> float:
         return sum(system.nearest(word, 1)[0][0] != word.upper() for word in words) / len(words)
     if not system.can("sample") and data is not None:
         turn = system.model.turns()[0]
-        noise = system.draw(asks(turn.loss).noise, len(x), Control(0))
-        return sum(term.detach().mean().item() for term in turn.loss(x, **noise).values())
+        batch = data.batch(data.validation, torch.arange(len(x)))
+        given = (batch[name] for name in asks(turn.loss).fields)
+        terms = turn.loss(*given, **system.draw(asks(turn.loss).noise, len(x), Control(0)))
+        lowered = turn.moves[0].weights or dict.fromkeys(terms, 1.0)
+        return sum(at(w, contract.STEP) * terms[name].detach().mean().item() for name, w in lowered.items())
     if system.data.kind == "tokens":
         return float((system.reconstruct(x) != x).float().mean())
         batch = data.batch(data.validation, torch.arange(len(x)))

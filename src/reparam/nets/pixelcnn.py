@@ -32,7 +32,7 @@ class PixelCNN(nn.Module):
     """Indices (n, L) of the first rows of a grid → logits (n, L, size), each of the indices before it alone.
 
     van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders, arXiv:1606.05328. Positions
-    are embedded too: faces stand in the middle.
+    are embedded too: faces stand in the middle. A context (n, channels, *grid) is added where it is given.
     """
 
     def __init__(self, size: int, grid: tuple[int, int], channels: int = 64, layers: int = 8) -> None:
@@ -44,9 +44,11 @@ class PixelCNN(nn.Module):
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.ReLU())
         self.logits = nn.Linear(channels, size)
 
-    def forward(self, indices: Tensor) -> Tensor:
+    def forward(self, indices: Tensor, context: Tensor | None = None) -> Tensor:
         v = self.embedding(indices).transpose(1, 2).unflatten(2, (-1, self.width))
         place = self.position[:, : v.shape[2]]
+        if context is not None:
+            place = place + context[:, :, : v.shape[2]]
         h = F.pad(v, (1, 0))[..., :-1] + place
         v = v + place
         for layer in self.layers:

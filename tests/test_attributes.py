@@ -1,0 +1,136 @@
+"""PixelVAE, VIB and fader networks: sums over all pictures, cross entropies written out."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+from torch.testing import assert_close
+
+import reparam
+from reparam.data import load
+from reparam.distributions import Delta, Gaussian
+from reparam.errors import ReparamError
+from reparam.models.fader import Fader
+from reparam.models.pixel_vae import PixelVAE
+from reparam.models.vib import VIB
+from reparam.nets.pixelcnn import PixelCNN
+
+
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal, float64."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class Say(nn.Module):
+    """x → N(the first two numbers of x, 1)."""
+
+    def forward(self, x: Tensor) -> Gaussian:
+        mean = x.flatten(1)[:, :2]
+        return Gaussian(mean, torch.zeros_like(mean))
+
+
+# PixelVAE
+
+EVERY = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)), dtype=torch.float64).view(-1, 1, 2, 3)
+
+
+def _pixel_vae() -> PixelVAE:
+    torch.manual_seed(0)
+    generator = nn.Sequential(nn.Linear(2, 4 * 6), nn.Unflatten(1, (4, 2, 3)))
+    return PixelVAE(Say(), generator, PixelCNN(2, (2, 3), 4, 2), 2, (2, 3), 2).double()
+
+
+def test_the_probabilities_of_all_pictures_sum_to_one():
+    model, z = _pixel_vae(), numbers(1, 3, 2)
+    log_p = model._log_likelihood(EVERY, z.expand(len(EVERY), -1, -1))
+    assert_close(log_p.logsumexp(0), torch.zeros(3).double())
+    assert log_p.std(0).min() > 0.01
+    assert not torch.allclose(log_p[:, 0], log_p[:, 1])  # the code has a say
+
+
+def test_pictures_are_drawn_as_often_as_they_are_likely():
+    model, n = _pixel_vae(), 20_000
+    z = numbers(1, 2)
+    u = torch.rand(n, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x = model.sample(z=z.expand(n, 2), gumbel=-torch.log(-torch.log(u)))
+    number = (x.flatten(1) * 2 ** torch.arange(5, -1, -1)).sum(1).long()
+    p = model._log_likelihood(EVERY, z[:, None].expand(len(EVERY), -1, -1)).squeeze(1).exp()
+    found = torch.bincount(number, minlength=len(EVERY)) / n
+    assert ((found - p).abs() < 5 * (p * (1 - p) / n).sqrt()).all()
+
+
+def test_the_bound_of_the_pixel_vae():
+    model, x, eps = _pixel_vae(), EVERY[[3, 17, 40]], numbers(3, 1, 2)
+    terms = model.negative_elbo(x, eps=eps)
+    z = Say()(x).mean[:, None] + eps
+    assert_close(terms["distortion"], -model._log_likelihood(x, z)[:, 0])
+    kl = kl_divergence(Normal(Say()(x).mean, 1.0), Normal(0.0, 1.0)).sum(1)
+    assert_close(terms["rate"], kl)
+    log_q = Normal(0.0, 1.0).log_prob(eps).sum(2)
+    prior = Normal(0.0, 1.0).log_prob(z).sum(2)
+    assert_close(model.log_weights(x, eps=eps), model._log_likelihood(x, z) + prior - log_q)
+
+
+def test_colour_is_refused():
+    with pytest.raises(ReparamError, match="one channel"):
+        reparam.build("pixel-vae", load({"x": np.zeros((20, 3, 8, 8), np.uint8)}))
+
+
+# VIB
+
+
+def test_the_terms_of_the_bottleneck():
+    classifier, x, y = nn.Linear(2, 3).double(), numbers(4, 5), torch.tensor([2, 0, 1, 1])
+    eps = numbers(4, 6, 2, seed=1)
+    terms = VIB(Say(), classifier, 2, draws=6).bottleneck(x, y, eps=eps)
+    each = [-classifier(x[i, :2] + eps[i, k]).log_softmax(0)[y[i]] for i in range(4) for k in range(6)]
+    assert_close(terms["ignorance"], torch.stack(each).view(4, 6).mean(1))
+    assert_close(terms["rate"], kl_divergence(Normal(x[:, :2], 1.0), Normal(0.0, 1.0)).sum(1))
+
+
+def test_a_tighter_bottleneck_tells_less(tmp_path):
+    draw = np.random.default_rng(0)
+    y = np.arange(600) % 3
+    x = np.eye(3)[y] * 3 + draw.normal(size=(600, 3))
+    data, rates = load({"x": x.astype(np.float32), "y": y}), []
+    for beta in (1e-3, 0.3):
+        system = reparam.build("vib", data, latent=2, width=16, beta=beta, lr=1e-2)
+        system = reparam.train(system, tmp_path / str(beta), data=data, steps=150)
+        rates.append(-system.score(data.test.x).mean())
+        if beta < 0.1:
+            assert (system.model.classify(data.test.x) == data.test.y).float().mean() > 0.8
+    assert rates[1] < rates[0] / 2
+
+
+# Fader networks
+
+
+class Point(nn.Module):
+    """x → its first two numbers."""
+
+    def forward(self, x: Tensor) -> Delta:
+        return Delta(x[:, :2])
+
+
+def test_the_two_sides_of_a_fader_network():
+    torch.manual_seed(0)
+    x, y = numbers(5, 4), torch.tensor([0, 1, 1, 0, 1])
+    decoder, discriminator = nn.Linear(4, 4).double(), nn.Linear(2, 2).double()
+    model = Fader(Point(), decoder, discriminator, 2)
+    log_p = discriminator(x[:, :2]).log_softmax(1)
+    rows = torch.arange(5)
+    assert_close(model.discrimination(x, y)["ignorance"], -log_p[rows, y])
+    terms = model.reconstruction(x, y)
+    assert_close(terms["deception"], -log_p[rows, 1 - y])
+    told = torch.cat([x[:, :2], torch.eye(2)[y].double()], 1)
+    assert_close(terms["error"], (x - decoder(told)).square().sum(1))
+
+
+def test_of_many_classes_any_other_deceives():
+    discriminator, x, y = nn.Linear(2, 4).double(), numbers(3, 4), torch.tensor([0, 3, 2])
+    terms = Fader(Point(), nn.Linear(6, 4).double(), discriminator, 4).reconstruction(x, y)
+    p = discriminator(x[:, :2]).softmax(1)[torch.arange(3), y]
+    assert_close(terms["deception"], -torch.log(1 - p))
