@@ -1,4 +1,4 @@
-"""PixelVAE, VIB and fader networks: sums over all pictures, cross entropies written out."""
+"""PixelVAE, VIB, fader networks, VFAE, HSIC: sums over all pictures and pairs, terms written out."""
 
 import itertools
 
@@ -13,8 +13,11 @@ import reparam
 from reparam.data import load
 from reparam.distributions import Delta, Gaussian
 from reparam.errors import ReparamError
+from reparam.losses import inverse_multiquadratic
 from reparam.models.fader import Fader
+from reparam.models.hsic_vae import HSICVAE, hsic
 from reparam.models.pixel_vae import PixelVAE
+from reparam.models.vfae import VFAE
 from reparam.models.vib import VIB
 from reparam.nets.pixelcnn import PixelCNN
 
@@ -134,3 +137,58 @@ def test_of_many_classes_any_other_deceives():
     terms = Fader(Point(), nn.Linear(6, 4).double(), discriminator, 4).reconstruction(x, y)
     p = discriminator(x[:, :2]).softmax(1)[torch.arange(3), y]
     assert_close(terms["deception"], -torch.log(1 - p))
+
+
+# VFAE
+
+
+class Told(nn.Module):
+    """(x, y) → N(the first two numbers of x, 1)."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Gaussian:
+        return Gaussian(x[:, :2], torch.zeros_like(x[:, :2]))
+
+
+class First(nn.Module):
+    """(n, 2 + classes) → N((z, z), 1) over (n, 4)."""
+
+    def forward(self, z: Tensor) -> Gaussian:
+        return Gaussian(z[:, :2].repeat(1, 2), z.new_zeros(()))
+
+
+def test_each_group_is_compared_with_the_rest():
+    x, y, eps = numbers(7, 4), torch.tensor([0, 1, 1, 0, 3, 1, 0]), numbers(7, 2, seed=1)
+    model = VFAE(Told(), First(), 2, 4)
+    z, expected = x[:, :2] + eps, 0.0
+    for group in (0, 1, 3):  # nobody is of group 2
+        a, b = z[y == group], z[y != group]
+        k = [inverse_multiquadratic(u, v, 4.0).mean() for u, v in ((a, a), (b, b), (a, b))]
+        expected = expected + k[0] + k[1] - 2 * k[2]
+    assert_close(model.negative_elbo(x, y, eps=eps)["mmd"], expected.expand(7))
+    alone = model.negative_elbo(x, torch.zeros_like(y), eps=eps)
+    assert_close(alone["mmd"], torch.zeros(7).double())
+
+
+# HSIC
+
+
+def test_hsic_is_the_trace_of_centred_kernels():
+    a, b, n = numbers(9, 2).numpy(), numbers(9, 3, seed=1).numpy(), 9
+    k, other = (np.exp(-((x[:, None] - x[None]) ** 2).sum(2) / (2 * x.shape[1])) for x in (a, b))
+    h = np.eye(n) - 1 / n
+    expected = np.trace(k @ h @ other @ h) / (n - 1) ** 2
+    assert_close(hsic(torch.from_numpy(a), torch.from_numpy(b)), torch.tensor(expected))
+
+
+def test_dependence_is_seen_where_correlation_is_none():
+    a, b = numbers(400, 1), numbers(400, 1, seed=1)
+    assert hsic(a, a.square()) > 10 * hsic(a, b)
+
+
+def test_the_dependence_of_a_vae_is_that_of_its_groups():
+    x, eps = numbers(6, 4), numbers(6, 2, seed=1)
+    terms = HSICVAE(Say(), First(), 2, 1).negative_elbo(x, eps=eps)
+    z = x[:, :2] + eps
+    assert_close(terms["dependence"], hsic(z[:, :1], z[:, 1:]).expand(6))
+    with pytest.raises(ReparamError, match="both groups"):
+        reparam.build("hsic-vae", load(np.eye(20, dtype=np.float32)), latent=1)

@@ -762,6 +762,8 @@ LEARNING = {
     "pixel-vae": (BARS, {"latent": 8, "width": 32, "channels": 8, "layers": 2, "lr": 1e-2}, 40),
     "vib": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 200),
     "fader": (RING, {"latent": 2, "width": 32, "rising": 100, "weight": 0.1}, 200),
+    "vfae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "penalty": 10.0}, 400),
+    "hsic-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "penalty": 100.0}, 400),
     "rae": (BARS, {"latent": 8, "width": 32}, 150),
     "latent-density": (RING, {"components": 8}, 300),
     "m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),

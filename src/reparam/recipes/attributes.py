@@ -1,13 +1,16 @@
-"""Codes that know the label, and codes that must not: VIB and fader networks."""
+"""Codes that know the label, and codes that must not: VIB, fader networks and the fair autoencoder."""
 
 from torch import nn
 
 from reparam.models.fader import Fader
+from reparam.models.vfae import VFAE
 from reparam.models.vib import VIB
 from reparam.nets import choose
 from reparam.nets.choose import Network
+from reparam.nets.conditional import Conditioned
 from reparam.nets.mlp import mlp
 from reparam.optimisers import Adam
+from reparam.recipes.vae import Likelihood, noise_of
 from reparam.registry import DataFacts, Recipe
 from reparam.schedules import Ramp
 
@@ -53,3 +56,25 @@ def fader(
         weight=Ramp(rising, end=weight),
     )
     return Recipe(model, {"default": Adam(lr, betas=(0.5, 0.999))}, batch_size=32)
+
+
+def vfae(
+    data: DataFacts,
+    *,
+    latent: int = 16,
+    penalty: float = 100.0,
+    network: Network = "auto",
+    width: int = 256,
+    likelihood: Likelihood = "auto",
+    std: float = 0.1,
+    lr: float = 1e-3,
+) -> Recipe:
+    """The label is the sensitive attribute. The penalty is the paper's, an example of a batch of 100."""
+    classes = data.require_all_labels("vfae")
+    told = (data.shape[0] + classes, *data.shape[1:])
+    encoder = Conditioned(choose.encoder(told, latent, network, width), classes)
+    decoder = nn.Sequential(
+        choose.generator(latent + classes, data.shape, network, width), noise_of(likelihood, std, data)
+    )
+    model = VFAE(encoder, decoder, latent, classes, penalty=penalty)
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100)

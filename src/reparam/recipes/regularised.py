@@ -9,6 +9,7 @@ from reparam.models.beta_tc_vae import BetaTCVAE
 from reparam.models.capacity_vae import CapacityVAE
 from reparam.models.dip_vae import DIPVAE, of_codes, of_means
 from reparam.models.factor_vae import FactorVAE
+from reparam.models.hsic_vae import HSICVAE
 from reparam.models.info_vae import InfoVAE
 from reparam.nets import choose, heads
 from reparam.nets.choose import Network
@@ -113,6 +114,29 @@ def info_vae(
     encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
     normal = Normal((latent,))
     model = InfoVAE(encoder, decoder, normal, normal, alpha=alpha, penalty=penalty)
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100)
+
+
+def hsic_vae(
+    data: DataFacts,
+    *,
+    latent: int = 10,
+    first: int | None = None,
+    network: Network = "auto",
+    width: int = 256,
+    likelihood: Likelihood = "auto",
+    std: float = 0.1,
+    penalty: float = 1000.0,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """The first codes, half unless `first` says how many, are held to be independent of the others."""
+    first = latent // 2 if first is None else first
+    if not 0 < first < latent:
+        raise ReparamError(f"first={first} of latent={latent} codes: both groups need at least one.")
+    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    model = HSICVAE(encoder, decoder, latent, first, penalty=penalty)
     return Recipe(model, {"default": Adam(lr)}, batch_size=100)
 
 
