@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from reparam.data import Data
+    from reparam.noise import Control
     from reparam.system import System
 
 SplitName = Literal["train", "validation", "test", "all"]
@@ -196,7 +197,7 @@ def translate(
     like: OtherData = None,
     device: str = "auto",
 ) -> None:
-    """Translate test examples of one domain into the other, and set both side by side.
+    """Translate test examples of one domain into the other, and set both side by side; text is printed.
 
     Args:
         run: the folder of the run.
@@ -207,7 +208,8 @@ def translate(
         npz: write the arrays here too.
         seed: of the look, where it is drawn, or of one source: 3, style_y=5.
         freeze: draw a source once for all: style_y gives all one look.
-        pin: hold a source at a number, or at a list of numbers: style_y=0.
+        pin: hold a source at a number, or at a list of numbers: style_y=0; gumbel=0 makes a translator
+            of text take the likeliest word.
         like: data of the domain to translate into, whose test examples lend their look, each to one.
         device: auto, cpu, cuda, cuda:1.
     """
@@ -222,6 +224,11 @@ def translate(
     system = _load(run, device)
     _needs(system, "translate", "translator")
     back = _direction(system, to)
+    if back:
+        _needs(system, "translate_back", "translator back")
+    if system.data.kind == "tokens":
+        _translate_text(system, data, n, asked, out)
+        return
     out = target(system, run, out, f"to-{to.replace(':', '-').replace('/', '-')}")
     read = read_data(system, data)
     if data is None and back and read.test.other is not None:
@@ -242,6 +249,23 @@ def translate(
         points = torch.cat([x, made])
         write(out, arrays, lambda: pictures.scatter(points, labels, names=["data", "translated"]))
     _too(npz, arrays)
+
+
+def _translate_text(system: "System", data: str | None, n: int, asked: "Control", out: Path | None) -> None:
+    """Prints sentences, translations, and what the data say themselves; the same as a table in a .csv."""
+    read = read_data(system, data)
+    x = _examples(read, "test")[:n]
+    made = system.translate(x, seed=asked).cpu()
+    columns = [system.data.text(x), system.data.text(made, other=True)]
+    if read.test.other is not None:
+        columns.append(read.text(read.test.other[:n], other=True))
+    names = ("sentence", "translation", "in the data")[: len(columns)]
+    rows = list(zip(*columns, strict=True))
+    for row in rows:
+        print("\n".join(f"{name + ':':13}{text}" for name, text in zip(names, row, strict=True)), end="\n\n")
+    if out is not None:
+        write_csv(checked(out, (".csv",)), names, rows)
+        print(f"wrote {out}")
 
 
 def _direction(system: "System", to: str) -> bool:

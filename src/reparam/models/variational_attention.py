@@ -1,8 +1,8 @@
 """Latent alignment: translation whose attention is a random variable, and the ways to learn it.
 
 zₜ is the source word that target word yₜ translates; p(zₜ | x, y₍<ₜ₎) is the attention, and alignments are
-independent given the words before. Below, one class a way to learn: attention as a mean (no latent at all), the
-exact marginal, and bounds by a posterior q(zₜ | x, y) that has seen the whole translation.
+independent given the words before. Below, one class a way to learn: attention as a mean, the exact
+marginal, and bounds by a posterior q(zₜ | x, y) that has seen the whole translation.
 """
 
 import math
@@ -187,7 +187,7 @@ class VariationalAttention(LatentAlignment):
 
 
 class SampledAttention(LatentAlignment):
-    """x, y ─aligner→ q(z) ─g→ one z ─speaker→ p(y|z);  the aligner learns from how much better than the mean"""
+    """x, y ─aligner→ q(z) ─g→ one z ─speaker→ p(y|z);  the aligner learns from p(y|z) against soft"""
 
     name = "sampled-attention"
     paper = PAPER
@@ -239,7 +239,7 @@ class SampledAttention(LatentAlignment):
 
 
 class GumbelAttention(LatentAlignment):
-    """x, y ─aligner→ q(z) ─g→ a relaxed z: weights w near a corner of the simplex ─speaker→ p(y|Σ w memory)"""
+    """x, y ─aligner→ q(z) ─g→ a relaxed z: weights w near a corner of the simplex ─speaker→ p(y|w)"""
 
     name = "gumbel-attention"
     paper = PAPER + "; Jang, Gu & Poole 2017, arXiv:1611.01144"
@@ -287,7 +287,7 @@ class GumbelAttention(LatentAlignment):
 
 
 class WakeSleepAttention(LatentAlignment):
-    """x, y ─aligner→ q(z) ─g→ K draws of z, each weighed by p(z) p(y|z) / q(z);  all learn from the weighed"""
+    """x, y ─aligner→ q(z) ─g→ K draws of z, each weighed by p(z) p(y|z) / q(z);  all learn from these"""
 
     name = "wake-sleep-attention"
     paper = PAPER + "; Bornschein & Bengio 2015, Reweighted Wake-Sleep, arXiv:1406.2751"
