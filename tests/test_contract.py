@@ -56,7 +56,7 @@ def _data(kind: str, labels: int | None = None) -> Data:
 
 
 DATA = {kind: _data(kind) for kind in ("vector", "bits", "grey", "binary", "colour")}
-DATA["lines"] = load("reorder")
+REORDER = DATA["lines"] = load("reorder")
 DATA |= {f"{kind}, few labels": _data(kind, labels=12) for kind in ("vector", "grey")}
 DATA |= {
     f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
@@ -769,6 +769,13 @@ LEARNING = {
     "m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
     "m1-m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
     "bivae": (load("reorder"), {"latent": 16, "width": 16, "lr": 0.05, "steps": 80}, 80),
+    "bivae": (REORDER, {"latent": 16, "width": 16, "lr": 0.05, "steps": 80}, 80),
+    "soft-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
+    "marginal-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
+    "variational-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
+    "sampled-attention": (REORDER, {"width": 32, "lr": 1e-2}, 100),
+    "gumbel-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
+    "wake-sleep-attention": (REORDER, {"width": 32, "lr": 1e-2}, 100),
     "capacity-vae": (
         RING,
         {"latent": 2, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 4.0, "gamma": 10.0},
@@ -800,6 +807,9 @@ def _teach(system: System, steps: int) -> None:
 def _distance(system: System, x: Tensor) -> float:
     """From data, of what the system makes: translations, reconstructions, samples; else its first loss."""
     data = system.training_data
+    if system.data.kind == "tokens" and system.can("translate") and data is not None:
+        batch = data.batch(data.validation, torch.arange(len(x)))
+        return float((system.translate(x, pin={"gumbel": 0.0}) != batch["other"]).float().mean())
     if system.can("translate") and data is not None:
         return _energy(system.translate(x).flatten(1), other_examples(data.validation, len(x)).flatten(1))
     if system.can("word_vectors"):
