@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reparam import simplex
 from reparam.data.text import END
 from reparam.model import Model, Move, Terms, Turn
 from reparam.nets.alignment import Seen, before, ended
-from reparam.noise import Gumbel, Source
+from reparam.noise import Gumbel, Source, Uniform
 
 PAPER = "Deng et al. 2018, Latent Alignment and Variational Attention, arXiv:1807.03756"
 
@@ -52,6 +53,10 @@ class Translation(Model):
             target[:, t] = (self.log_words(here)[:, 0] + gumbel[:, t]).argmax(1)
         over = (target == END).cumsum(1) > 0
         return target.masked_fill(over, 0)
+
+    def word(self, seen: Seen, weights: Tensor, target: Tensor) -> Tensor:
+        """log p(yₜ | Σ weights · memory): weights (n, T, S) → (n, T), 0 at padding."""
+        return _real(_picked(self.speaker(seen.states, weights @ seen.memory), target), target)
 
     def word_noise(self) -> dict[str, Source]:
         """The noise of a translation."""
@@ -117,10 +122,6 @@ class LatentAlignment(Translation):
         log_p = self.speaker(seen.states[row, t], seen.memory[row, s])
         values = log_p.gather(1, target[row, t][:, None]).squeeze(1)
         return values.new_zeros(seen.log_prior.shape).index_put((row, t, s), values)
-
-    def word(self, seen: Seen, weights: Tensor, target: Tensor) -> Tensor:
-        """log p(yₜ | Σ weights · memory): weights (n, T, S) → (n, T), 0 at padding."""
-        return _real(_picked(self.speaker(seen.states, weights @ seen.memory), target), target)
 
 
 class MarginalAttention(LatentAlignment):
@@ -349,6 +350,63 @@ class WakeSleepAttention(LatentAlignment):
     def noise(self) -> dict[str, Source]:
         shape = (self.draws, self.length + 1, self.source)
         return self.word_noise() | {"g": Gumbel(shape)}  # K alignments of each word
+
+
+class RelaxedAttention(Translation):
+    """x, y ─aligner→ Dirichlet q(z) ─u→ z on the simplex ─speaker→ p(y|Σ z memory);  Dirichlet prior p(z)"""
+
+    name = "relaxed-attention"
+    paper = PAPER + ", algorithm 2"
+
+    # Structure and training flow
+
+    def __init__(
+        self,
+        translator: nn.Module,
+        speaker: nn.Module,
+        aligner: nn.Module,
+        length: int,
+        words: int,
+        source: int,
+        *,
+        concentration: float = 10.0,
+    ) -> None:
+        super().__init__(translator, speaker, length, words)
+        self.aligner, self.source, self.concentration = aligner, source, concentration
+
+    def turns(self) -> list[Turn]:
+        return [Turn(self.translator, self.speaker, self.aligner, lowers=self.negative_elbo)]
+
+    def log_words(self, seen: Seen) -> Tensor:
+        """At the prior's mean: the sum over alignments has no closed form here."""
+        return self.speaker(seen.states, seen.log_prior.exp() @ seen.memory)
+
+    def align(self, x: Tensor, other: Tensor) -> Tensor:
+        """The posterior's weights, (n, T, S), T with the end's."""
+        return self.aligner(x, ended(other)).exp()
+
+    def alpha(self, log_weights: Tensor) -> Tensor:
+        """A Dirichlet law about weights; the floor keeps every corner within reach."""
+        return self.concentration * log_weights.exp() + 0.05
+
+    # Loss
+
+    def negative_elbo(self, x: Tensor, other: Tensor, *, u: Tensor) -> Terms:
+        """Deng et al. 2018, algorithm 2, which their code does not hold; α = concentration · weights + 0.05.
+
+        distortion = −Σₜ log p(yₜ | Σ_s zₜₛ memory_s), zₜ ~ Dirichlet(α_q) by its quantiles at u
+        rate = Σₜ KL(Dirichlet(α_q) ‖ Dirichlet(α_p))
+        """
+        target, real = ended(other), (x != 0)[:, None]
+        seen: Seen = self.translator(x, before(target))
+        q, p = self.alpha(self.aligner(x, target)), self.alpha(seen.log_prior)
+        rate = _real(simplex.dirichlet_kl(q, p, real), target).sum(1)
+        return {"distortion": -self.word(seen, simplex.dirichlet(q, u, real), target).sum(1), "rate": rate}
+
+    # Randomness
+
+    def noise(self) -> dict[str, Source]:
+        return self.word_noise() | {"u": Uniform((self.length + 1, self.source))}  # quantiles of the gammas
 
 
 def _picked(values: Tensor, places: Tensor) -> Tensor:

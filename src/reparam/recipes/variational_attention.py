@@ -48,6 +48,17 @@ def wake_sleep_attention(data: DataFacts, *, draws: int = 5, width: int = 128, l
     return _recipe(model, lr)
 
 
+def relaxed_attention(
+    data: DataFacts, *, concentration: float = 10.0, width: int = 128, lr: float = 1e-3
+) -> Recipe:
+    """A posterior on the simplex. Its authors found it below soft attention."""
+    translator, speaker, aligner, sizes = _networks(data, width, "relaxed-attention")
+    model = attention.RelaxedAttention(
+        translator, speaker, aligner, *sizes, data.shape[0], concentration=concentration
+    )
+    return _recipe(model, lr)
+
+
 def _networks(data: DataFacts, width: int, who: str) -> tuple[Translator, Speaker, Aligner, tuple[int, int]]:
     words, other_words = data.require_pairs(who)
     networks = Translator(words, other_words, width), Speaker(width, other_words)
