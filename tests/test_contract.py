@@ -776,7 +776,7 @@ LEARNING = {
     "sampled-attention": (REORDER, {"width": 32, "lr": 1e-2}, 100),
     "gumbel-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
     "wake-sleep-attention": (REORDER, {"width": 32, "lr": 1e-2}, 100),
-    "relaxed-attention": (REORDER, {"width": 32, "lr": 2e-2}, 40),
+    "relaxed-attention": (REORDER, {"width": 32, "lr": 1e-2}, 80),
     "capacity-vae": (
         RING,
         {"latent": 2, "width": 32, "lr": 3e-3, "rising": 200, "capacity": 4.0, "gamma": 10.0},

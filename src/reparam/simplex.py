@@ -37,7 +37,7 @@ class _LogGammaQuantile(torch.autograd.Function):
 
 
 def log_gamma_quantile(alpha: Tensor, u: Tensor) -> Tensor:
-    """log x of the Gamma(alpha, 1) variable x that u in (0, 1), of one shape, stands for; has a slope in alpha."""
+    """log x of the Gamma(alpha, 1) variable x that u in (0, 1) stands for; differentiable in alpha."""
     return _LogGammaQuantile.apply(alpha, u.clamp(2.0**-25, 1 - 2.0**-24))
 
 
