@@ -84,14 +84,7 @@ KINDS = {
     name: next(
         found
         for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
-        if (found := [kind + more for kind in ("vector", "grey", "text") if _takes(name, kind + more)])
-        if (
-            found := [
-                kind + more
-                for kind in ("vector", "grey", "lines")
-                if kind + more in DATA and _takes(name, kind + more)
-            ]
-        )
+        if (found := [k + more for k in ("vector", "grey", "text", "lines") if _takes(name, k + more)])
     )
     for name in registry.recipes()
 }
@@ -768,7 +761,6 @@ LEARNING = {
     "latent-density": (RING, {"components": 8}, 300),
     "m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
     "m1-m2": (FEW, {"latent": 2, "width": 32, "lr": 3e-3}, 300),
-    "bivae": (load("reorder"), {"latent": 16, "width": 16, "lr": 0.05, "steps": 80}, 80),
     "bivae": (REORDER, {"latent": 16, "width": 16, "lr": 0.05, "steps": 80}, 80),
     "soft-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
     "marginal-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
