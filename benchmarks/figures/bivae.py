@@ -30,7 +30,8 @@ def figure() -> None:
     data = load("en_de", **OPTIONS)
     about = facts(data)
     listed = _dictionary()
-    english, german = (v[len(SPECIALS) :] for v in (about.vocabulary or (), about.other_vocabulary or ()))
+    english: tuple[str, ...] = (about.vocabulary or ())[len(SPECIALS) :]
+    german: tuple[str, ...] = (about.other_vocabulary or ())[len(SPECIALS) :]
     commonest = np.argsort(-np.array((about.counts or ())[len(SPECIALS) :]), kind="stable")
     asked = [int(i) for i in commonest if english[i] in listed][:WORDS]
 
@@ -44,7 +45,7 @@ def figure() -> None:
     for name, dice in (("Dice association", True), (f"truncated SVD ({DIMENSIONS})", False)):
         began = time.process_time()
         together = (bags[0].T @ bags[1]).tocsr()
-        counts = tuple(np.asarray(bag.sum(0)).ravel() for bag in bags)
+        counts = np.asarray(bags[0].sum(0)).ravel(), np.asarray(bags[1].sum(0)).ravel()
         if dice:
             score = 2 * together[asked].toarray() / (counts[0][asked][:, None] + counts[1] + 1e-9)
             rows.append({"model": name, **translated(score)})
@@ -60,7 +61,7 @@ def figure() -> None:
         rows[-1]["cpu_minutes"] = (time.process_time() - began) / 60
         print(rows[-1], flush=True)
     system = trained("en-de-bivae", "bivae", data, steps=STEPS, latent=DIMENSIONS)
-    vectors = tuple(system.word_vectors(language)[1].numpy() for language in ("en", "de"))
+    vectors = system.word_vectors("en")[1].numpy(), system.word_vectors("de")[1].numpy()
     rows.append(
         {
             "model": "bivae",
@@ -107,7 +108,7 @@ def _svd(together: sparse.csr_matrix, counts: Vectors, n: int) -> Vectors:
     information = np.log(cells.data * n / (counts[0][cells.row] * counts[1][cells.col]))
     kept = information > 0
     matrix = sparse.csr_matrix((information[kept], (cells.row[kept], cells.col[kept])), cells.shape)
-    u, s, v = svds(matrix.astype(np.float32), DIMENSIONS, random_state=0)
+    u, s, v = svds(matrix.astype(np.float32), DIMENSIONS, v0=np.ones(min(map(len, counts)), np.float32))
     return u * s, v.T * s
 
 

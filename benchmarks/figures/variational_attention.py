@@ -70,7 +70,7 @@ def _error_rate(system: System, data: Data) -> Measure:
     batch = data.batch(data.test, torch.arange(data.test.n))
     places = model.align(batch["x"], batch["other"]).argmax(2).tolist()
     sides = ((batch["x"], data.vocabulary or ()), (batch["other"], data.other_vocabulary or ()))
-    lines, others = ([[words[i] for i in row if i] for row in ids.tolist()] for ids, words in sides)
+    lines, others = ([[str(words[i]) for i in row if i] for row in ids.tolist()] for ids, words in sides)
     found = [{(row[t], t) for t in range(len(other))} for row, other in zip(places, others, strict=True)]
     return alignment_error_rate(found, [links(*pair) for pair in zip(lines, others, strict=True)])
 
