@@ -71,7 +71,7 @@ def test_whether_a_schedule_comes_to_its_end(weight: Weight, long_enough: list[i
 
 def test_a_run_that_ends_while_a_weight_still_moves_is_refused_before_it_begins(tmp_path: Path):
     system = reparam.build("vae", "8gaussians", latent=2, width=8)
-    system.model.beta = Ramp(10)  # pyright: ignore[reportAttributeAccessIssue]
+    system.model.beta = Ramp(10)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ReparamError, match=r"rate in negative_elbo .* after 9 steps.*Ramp\(steps=10"):
         reparam.train(system, tmp_path / "run", steps=9, device="cpu")
     assert not (tmp_path / "run").exists()

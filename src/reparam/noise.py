@@ -250,6 +250,25 @@ class GaussianRing(Source):
 
 
 @dataclass(frozen=True)
+class Chain(Source):
+    """A stationary chain along the last dimension: each N(0, 1), neighbours correlated."""
+
+    shape: Shape = (2,)
+    correlation: float = 0.5
+
+    def draw(self, rng: Rng, n: int) -> Tensor:
+        steps = list(rng.normal((n, *self.shape)).unbind(-1))
+        fresh = math.sqrt(1 - self.correlation**2)
+        for t in range(1, len(steps)):
+            steps[t] = self.correlation * steps[t - 1] + fresh * steps[t]
+        return torch.stack(steps, -1)
+
+    @property
+    def law(self) -> str:
+        return f"N(0, 1) in a chain of correlation {self.correlation:.4g}, shape {_of(self.shape)}"
+
+
+@dataclass(frozen=True)
 class SwissRoll(Source):
     """A spiral in the plane, uniform in area: (r cos θ, r sin θ), r = radius √u, θ = 2π·turns·√u.
 
