@@ -47,9 +47,9 @@ class Told(NamedTuple):
 
 
 class Masked(nn.Module):
-    """z → a law of `size` bits, autoregressive (Germain et al. 2015, MADE, arXiv:1502.03509), one hidden layer.
+    """z → an autoregressive law of `size` bits; skip tells the code to the output too.
 
-    skip tells the code to the output too.
+    Germain et al. 2015, MADE, arXiv:1502.03509, with one hidden layer.
     """
 
     order: Tensor
@@ -152,7 +152,7 @@ def words(content: dict[str, Any]) -> list[tuple[str, str]]:
         (
             f"Collapse, 14 × 14 digits, autoregressive decoder, remedy: {row['remedy']}, 3 seeds",
             "; ".join(
-                f"{name} {', '.join(f'{value:.{0 if key == "active_units" else 2}f}' for value in row[key])}"
+                f"{name} {', '.join(f'{value:.2f}'.removesuffix('.00') for value in row[key])}"
                 for key, name in names.items()
             ),
         )
