@@ -44,8 +44,8 @@ class Correction(NamedTuple):
 def correction(std: float = 1.0) -> Correction:
     """The correction for N(0, std²), by Richardson–Lucy deconvolution of the logistic distribution.
 
-    No exact law exists, for any std > 0: the quotient of the characteristic functions diverges. At std = 1 the
-    sum's distribution function is off by 1.6e-4 at most, at 1.1 by 3.8e-4. Raises ReparamError for a std
+    No exact law exists, for any std > 0: the quotient of the characteristic functions diverges. At std = 1
+    the sum's distribution function is off by 1.6e-4 at most, at 1.1 by 3.8e-4. Raises ReparamError for a std
     outside (0, 1.2].
     """
     if not 0 < std <= 1.2:
@@ -83,9 +83,9 @@ def accepts(
 ) -> Decision:
     """Barker's test, accepting with probability sigmoid(Δ), on as few examples as its noise allows.
 
-    Δ = prior + (1 / temperature) Σ over all examples of log p(x|proposed) / p(x|now). A batch's estimate of it
-    has an error of about N(0, s²); below std² that is made up to a logistic law, the test's own randomness, and
-    until then the batch is doubled, the rows kept. With all examples there is no error.
+    Δ = prior + (1 / temperature) Σ over all examples of log p(x|proposed) / p(x|now). A batch's estimate
+    has an error of about N(0, s²); below std² that is made up to a logistic law, the test's own randomness,
+    and until then the batch is doubled, the rows kept. With all examples there is no error.
 
     Args:
         log_ratio: rows (b,) → log p(x|proposed) − log p(x|now), (b,), of always the same two.
