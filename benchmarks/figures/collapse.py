@@ -79,7 +79,7 @@ def built(remedy: str, data: Data, seed: int) -> reparam.System:
         body = MLPBody(data.shape, [HIDDEN, HIDDEN])
         head = (BatchNormalisedCode if remedy == "batch norm" else GaussianCode)(body.features, LATENT)
         encoder = nn.Sequential(body, head)
-        decoder = Masked(LATENT, data.train.x[0].numel(), HIDDEN, remedy == "skip")
+        decoder = Masked(LATENT, data.train.x[0].numel(), 4 * HIDDEN, remedy == "skip")
     name, own = "vae", {}
     match remedy:
         case "cyclical" | "cyclical, rate of learning too":
@@ -128,7 +128,7 @@ def figure() -> None:
     """Trains, measures on validation data, and records."""
     whole = load_data("digits")
     small = {
-        name: F.avg_pool2d(whole.batch(split, torch.arange(split.n))["x"], 2).gt(0.5).float()
+        name: F.avg_pool2d(whole.batch(split, torch.arange(split.n))["x"], 4).gt(0.4).float()
         for name, split in (("train", whole.train), ("validation", whole.validation))
     }
     data = load_data(small["train"])
@@ -150,7 +150,7 @@ def words(content: dict[str, Any]) -> list[tuple[str, str]]:
     names = {"active_units": "active units", "mutual_information": "I(x; z)", "rate": "KL", "elbo": "ELBO"}
     return [
         (
-            f"Collapse, 14 × 14 digits, autoregressive decoder, remedy: {row['remedy']}, 3 seeds",
+            f"Collapse, 7 × 7 digits, autoregressive decoder, remedy: {row['remedy']}, 3 seeds",
             "; ".join(
                 f"{name} {', '.join(f'{value:.2f}'.removesuffix('.00') for value in row[key])}"
                 for key, name in names.items()
