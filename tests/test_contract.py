@@ -822,9 +822,6 @@ def _distance(system: System, x: Tensor) -> float:
         return sum(at(w, contract.STEP) * terms[name].detach().mean().item() for name, w in lowered.items())
     if system.data.kind == "tokens":
         return float((system.reconstruct(x) != x).float().mean())
-        batch = data.batch(data.validation, torch.arange(len(x)))
-        given = (batch[name] for name in asks(turn.loss).fields)
-        return sum(term.detach().mean().item() for term in turn.loss(*given, **noise).values())
     if system.data.kind == "image" and system.can("encode") and "stage1" not in system.settings:
         return float((system.reconstruct(x) - x).square().mean())
     return _energy(system.sample(500).flatten(1), x.flatten(1))
