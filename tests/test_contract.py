@@ -769,7 +769,6 @@ LEARNING = {
     "gumbel-attention": (REORDER, {"width": 32, "lr": 1e-2}, 60),
     "wake-sleep-attention": (REORDER, {"width": 32, "lr": 1e-2}, 100),
     "relaxed-attention": (REORDER, {"width": 32, "lr": 1e-2}, 80),
-    "bivae": (load("reorder"), {"latent": 16, "width": 16, "lr": 0.05, "steps": 80}, 80),
     "delta-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "delta": 0.1}, 600),
     "lagging-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "repeat": 1}, 600),
     "batch-norm-vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
