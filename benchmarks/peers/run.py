@@ -193,7 +193,7 @@ def main() -> None:
             print(words(row), flush=True)
         for pipe in pipes.values():
             pipe.send(None)
-    if arguments.quick or len(arguments.only) < len(MODELS):
+    if arguments.quick:
         return
     from gradients import vae_gan
 
@@ -202,15 +202,25 @@ def main() -> None:
     about = {
         "figure": "peers",
         "data": f"MNIST, {EXAMPLES} training digits an epoch, batch {BATCH}",
-        "networks": f"fully connected 784-{HIDDEN}-{LATENT} and back",
+        "networks": f"fully connected 784-{HIDDEN}-{LATENT} and back; the VQ-VAE's convolutional",
         "threads": arguments.threads,
-        "rows": rows,
+        "rows": [*kept(arguments), *rows],
         "measured_on": f"{MEASURED} test digits, {EXTRACTOR}; the last step's weights; 95 % over seeds",
         "kernel_distance_floor": judge.floor,
         "findings": {"pythae VAE-GAN, gradients": vae_gan()},
         "versions": {**versions(), "threads": arguments.threads, "pythae": metadata.version("pythae")},
     }
+    about["rows"].sort(key=lambda row: MODELS.index(row["model"]))
     RESULT.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+
+
+def kept(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of models that were not measured anew. Raises SystemExit if they are of other threads."""
+    before = json.loads(RESULT.read_text()) if RESULT.is_file() else {"rows": []}
+    rows = [row for row in before["rows"] if row["model"] not in arguments.only]
+    if rows and before["threads"] != arguments.threads:
+        raise SystemExit(f"{RESULT.name} holds rows of {before['threads']} threads; measure all models anew")
+    return rows
 
 
 def started(threads: int) -> dict[str, Connection]:
