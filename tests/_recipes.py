@@ -54,6 +54,7 @@ def datasets() -> tuple[Data, ...]:
         load({"x": pictures.round(), "y": labels}),
         load({"x": vectors, "y": labels}, labels=12),
         load(vectors, to=vectors.flip(0)),
+        load({"user": torch.arange(60).repeat_interleave(7), "item": torch.arange(420) * 5 % 13}),
         load("reorder"),
         load(pictures, to=1 - pictures),
         load({"x": LINES}, min_count=1),

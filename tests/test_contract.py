@@ -62,6 +62,7 @@ DATA |= {
     f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
 }
 DATA["text"] = load([f"{a} {b} {n}" for a in "abcd" for b in "xy" for n in range(5)], min_count=1)
+DATA["bag"] = load({"user": np.arange(60).repeat(7), "item": np.arange(420) * 5 % 13})
 SIZES = {"width": 16, "latent": 3, "clusters": 4, "size": 24, "dim": 4, "blocks": 1}
 
 
@@ -85,6 +86,7 @@ KINDS = {
         found
         for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
         if (found := [k + more for k in ("vector", "grey", "text", "lines") if _takes(name, k + more)])
+        if (found := [k + more for k in ("vector", "grey", "text", "lines", "bag") if _takes(name, k + more)])
     )
     for name in registry.recipes()
 }
@@ -116,6 +118,7 @@ VARIANTS = [
     ("rae", "grey", {"smooth": "spectral"}),
     ("latent-density", "vector", {"density": "flow"}),
     ("bivae", "lines", {"negatives": 16, "hide": 0.5}),
+    ("rec-vae", "bag", {"prior": "joint"}),
     ("gan", "vector", {"game": "hinge"}),
     ("gan", "grey", {"game": "hinge"}),
     *(
@@ -697,7 +700,12 @@ FEW = _ring(labels=80)
 VERSE = load([f"{a} {b} {c}" for a, b in zip("abcd", "wxyz", strict=True) for c in 20 * "ef"], min_count=1)
 INVERTED = load(HOOKS.train.x, to=255 - HOOKS.train.x.flip(0))
 FAR = load(RING.train.x, to=RING.train.x + 3, standardise=False)
+TASTES = load("tastes")
 LEARNING = {
+    "mult-vae": (TASTES, {"latent": 8, "width": 32, "lr": 1e-2}, 150),
+    "mult-dae": (TASTES, {"latent": 8, "lr": 1e-2}, 150),
+    "rec-vae": (TASTES, {"latent": 8, "width": 32, "lr": 1e-2}, 60),
+    "ease": (TASTES, {"penalty": 100.0}, 60),
     "poem-vae": (VERSE, {"latent": 8, "width": 16, "lr": 1e-2}, 200),
     "poem-free-bits": (VERSE, {"latent": 8, "width": 16, "lr": 1e-2}, 200),
     "sentence-vae": (VERSE, {"latent": 8, "width": 32, "lr": 1e-2, "warm_up": 50, "word_dropout": 0.0}, 150),
@@ -802,8 +810,15 @@ def _teach(system: System, steps: int) -> None:
 
 
 def _distance(system: System, x: Tensor) -> float:
-    """From data, of what the system makes: translations, reconstructions, samples; else its first loss."""
+    """From data, of what the system makes: translations, reconstructions, samples; else its first loss.
+
+    Of a system that ranks, the part of the catalogue that stands no lower than a held-out item.
+    """
     data = system.training_data
+    if system.can("rank") and data is not None and data.validation.held_out is not None:
+        scores, asked = system.rank(x), data.validation.held_out[: len(x)].dense().bool()
+        above = (scores[:, None, :] >= scores[:, :, None]).float().mean(2)
+        return float(above[asked].mean())
     if system.data.kind == "tokens" and system.can("translate") and data is not None:
         batch = data.batch(data.validation, torch.arange(len(x)))
         return float((system.translate(x, pin={"gumbel": 0.0}) != batch["other"]).float().mean())

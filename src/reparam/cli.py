@@ -37,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "encode": use.encode,
     "nearest": words.nearest,
     "export": words.export,
+    "recommend": use.recommend,
     "score": use.score,
     "evaluate": measure.evaluate,
     "diagnose": measure.diagnose,

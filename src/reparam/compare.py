@@ -15,6 +15,7 @@ from reparam.data import load as load_data
 from reparam.engine import Engine
 from reparam.errors import ReparamError
 from reparam.evaluate import MOST, Yardstick, check_data, cost, measured_checkpoint, seeds, yardstick_for
+from reparam.evaluate_ranking import RankingYardstick
 from reparam.evaluate_text import TextYardstick
 from reparam.report import page, pictures
 from reparam.report.schema import Curves, DataInfo, Entry, HeldOut, Report
@@ -25,7 +26,7 @@ PROBES = 16  # times along a run that the quality of samples is measured
 SHOWN = 48  # samples in a picture
 TEXTS = 16  # lines of a text
 
-AnyYardstick = Yardstick | TextYardstick
+AnyYardstick = Yardstick | TextYardstick | RankingYardstick
 
 Progress = Callable[[str, int, float, float], None]
 """Told after every step: the model's label, the step, the seconds used, and the part done (0 to 1)."""
@@ -159,7 +160,7 @@ def _entry(
         measures=measures,
         pictures=_pictures(system, yardstick, folder, out),
         texts=_texts(system, yardstick),
-        curves=_curves(run, probes),
+        curves=_curves(run, probes, yardstick.probed),
         cost=bill,
         notes=[note]
         if (note := pictures.channels_note(system.data.shape[0])) and system.data.kind == "image"
@@ -222,7 +223,7 @@ def _limits(points: Tensor) -> tuple[float, float, float, float]:
     return left[0], right[0], left[1], right[1]
 
 
-def _curves(run: Path, probes: list[tuple[int, float]]) -> Curves:
+def _curves(run: Path, probes: list[tuple[int, float]], probed: str) -> Curves:
     rows = read_log(run)
     terms = {name: [row["terms"].get(name) for row in rows] for name in (rows[-1]["terms"] if rows else ())}
     if probes and rows:
@@ -230,7 +231,7 @@ def _curves(run: Path, probes: list[tuple[int, float]]) -> Curves:
         line: list[float | None] = [None] * len(rows)
         for step, value in probes:
             line[next((i for i, row in enumerate(rows) if row["step"] >= step), len(rows) - 1)] = value
-        terms["samples.kernel distance to validation"] = line
+        terms[f"samples.{probed}"] = line
     return Curves(step=[r["step"] for r in rows], seconds=[r["seconds"] for r in rows], terms=terms)
 
 

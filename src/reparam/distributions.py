@@ -6,11 +6,13 @@ Named tuples, because engines that hook a module's output find tensors only by w
 """
 
 import math
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from reparam.data.bags import Bags
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -286,6 +288,67 @@ class Tokens(NamedTuple):
         steps = self.logits.softmax(-1).cumsum(-1)
         # Rounding can leave the last step below 1.
         return (steps <= noise[..., None]).sum(-1).clamp_max(self.logits.shape[-1] - 1)
+
+
+class Multinomial(NamedTuple):
+    """Items chosen from a catalogue with probabilities softmax(hidden @ weightᵀ + bias).
+
+    hidden (n, h), weight (items, h), bias (items,): kept apart, since the logits (n, items) of a large
+    catalogue need not exist at once.
+    """
+
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    @property
+    def logits(self) -> Tensor:
+        """(n, items)."""
+        return F.linear(self.hidden, self.weight, self.bias)
+
+    @property
+    def mean(self) -> Tensor:
+        """The probability of each item, (n, items)."""
+        return self.logits.softmax(1)
+
+    def log_prob(self, x: Bags) -> Tensor:
+        """Σ_i x_i log softmax_i, in nats: (n,); without the coefficient, which has no parameter."""
+        chosen = (self.hidden * (x @ self.weight)).sum(1) + (x @ self.bias[:, None])[:, 0]
+        return chosen - x.sums() * log_normaliser(self.hidden, self.weight, self.bias)
+
+
+AT_ONCE = 2**24  # logits, 64 MiB in float32; of more, blocks
+
+
+def log_normaliser(hidden: Tensor, weight: Tensor, bias: Tensor, at_once: int = AT_ONCE) -> Tensor:
+    """log Σ_i exp(hidden · weight_i + bias_i), exact: (n,); no more than so many logits exist at once."""
+    if len(hidden) * len(weight) <= at_once:
+        return F.linear(hidden, weight, bias).logsumexp(1)
+    return _InBlocks.apply(hidden, weight, bias, max(at_once // len(hidden), 1))  # pyright: ignore[reportReturnType]
+
+
+class _InBlocks(torch.autograd.Function):
+    """The log-normaliser block by block of the catalogue; the backward pass makes the logits anew."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, block: int) -> Tensor:
+        value = hidden.new_full(hidden.shape[:1], -torch.inf)
+        for w, b in zip(weight.split(block), bias.split(block), strict=True):
+            value = torch.logaddexp(value, torch.addmm(b, hidden, w.T).logsumexp(1))
+        ctx.save_for_backward(hidden, weight, bias, value)
+        ctx.block = block
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        hidden, weight, bias, value = ctx.saved_tensors
+        of_hidden, of_weight, of_bias = torch.zeros_like(hidden), [], []
+        for w, b in zip(weight.split(ctx.block), bias.split(ctx.block), strict=True):
+            share = torch.addmm(b, hidden, w.T).sub_(value[:, None]).exp_().mul_(gradients[0][:, None])
+            of_hidden.addmm_(share, w)
+            of_weight.append(share.T @ hidden)
+            of_bias.append(share.sum(0))
+        return of_hidden, torch.cat(of_weight), torch.cat(of_bias), None
 
 
 class Quantised(NamedTuple):

@@ -48,6 +48,7 @@ from reparam.run import read_log, read_settings, reload_data
 from reparam.system import System, load, write_json
 
 if TYPE_CHECKING:
+    from reparam.evaluate_ranking import RankingYardstick
     from reparam.evaluate_text import TextYardstick
 
 MOST = 1000  # examples measured, of the held-out split and of samples alike
@@ -68,6 +69,11 @@ class Label(NamedTuple):
 
 # Of several that answer one question, the first decides.
 LABELS = {
+    "ndcg@100": Label("NDCG@100", "recommended", "higher"),
+    "recall@20": Label("Recall@20", "recommended", "higher"),
+    "recall@50": Label("Recall@50", "recommended", "higher"),
+    "map@100": Label("Mean average precision@100", "recommended", "higher"),
+    "coverage@100": Label("Items recommended to someone", "diverse", "higher"),
     "sharpness": Label("Sharpness of samples", "blurred", "one"),
     "mse": Label("Reconstruction error", "faithful", "lower"),
     "token_accuracy": Label("Tokens that come back", "faithful", "higher"),
@@ -131,6 +137,8 @@ class Yardstick:
     `extractor` is a name, `module:function` or a function (`metrics.features`); by default
     EfficientNet-Lite0 where it is installed. Raises ReparamError if there are too few examples.
     """
+
+    probed = "kernel distance to validation"
 
     def __init__(
         self,
@@ -341,8 +349,16 @@ def yardstick_for(
     n: int,
     extractor: str | Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
-) -> "Yardstick | TextYardstick":
-    """What measures systems on these data: text has measures of its own."""
+) -> "Yardstick | TextYardstick | RankingYardstick":
+    """What measures systems on these data: text has measures of its own, and so have ratings."""
+    if data.kind == "bag":
+        from reparam.evaluate_ranking import RankingYardstick
+
+        if extractor is not None:
+            raise ReparamError(
+                f"{data.name} holds ratings, which no extractor looks at; leave --extractor out."
+            )
+        return RankingYardstick(data, split=split, n=n, seed=seed)
     if data.kind != "tokens":
         return Yardstick(data, split=split, n=n, extractor=extractor, seed=seed)
     from reparam.evaluate_text import TextYardstick

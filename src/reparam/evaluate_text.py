@@ -39,6 +39,8 @@ class TextYardstick:
     Raises ReparamError if there are too few lines.
     """
 
+    probed = "nothing"
+
     def __init__(self, data: Data, *, split: HeldOut = "test", n: int = MOST, seed: int = 0) -> None:
         part: Split = getattr(data, split)
         if min(n, part.n) < LEAST:

@@ -112,6 +112,7 @@ class Model(nn.Module):
     Optional abilities, found by their presence: `sample(*, …)` → data made from the noise it asks for,
     `encode(x)` → codes, `decode(z)` → data, `translate(x, *, …)` → the other domain's data, `style_of(other)`
     → what takes the place of its noise for an example's look, `translate_back` and `style_of_back`,
+    `rank(x)` → (n, items) larger for what is rather chosen next,
     `score(x, *, …)` → (n,) larger for more typical data; for a likelihood `log_weights(x, *, eps)` →
     (n, k) log importance weights, `log_joint(x, z)` → (n, k) log p(x, z), `log_prob(x)` → (n,) exact; for
     discrete codes `indices(x)` → their numbers, `elbo(x)` → (n,) the bound, which needs no draws, and

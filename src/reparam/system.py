@@ -90,7 +90,7 @@ class System:
         return next(self.model.parameters()).device
 
     def can(self, ability: str) -> bool:
-        """Whether the model has `sample`, `encode`, `decode`, `translate`, `score` or `log_weights`."""
+        """Whether the model has `sample`, `encode`, `decode`, `translate`, `rank`, `score` or another."""
         return hasattr(self.model, ability)
 
     @property
@@ -279,6 +279,25 @@ class System:
         return made
 
     @torch.inference_mode()
+    def rank(self, x: Bags) -> Tensor:
+        """For each bag, of every item, larger for those that are rather chosen next: (n, items)."""
+        return self._chunked(self._ability("rank", "ranking of items"), len(x), x=self._checked(x))
+
+    @torch.inference_mode()
+    def recommend(self, x: Bags, n: int = 10) -> Tensor:
+        """The n best items for each bag, (n bags, n), best first; what it holds already is left out.
+
+        Raises ReparamError where so many are not left.
+        """
+        left = x.catalogue - int(x.lengths.max())
+        if not 1 <= n <= left:
+            raise ReparamError(f"{n} items cannot be recommended: of {x.catalogue}, {left} are not held yet.")
+        scores = self.rank(x)
+        x = x.to(scores.device)
+        scores[x.rows, x.items.long()] = -torch.inf
+        return scores.topk(n, 1).indices
+
+    @torch.inference_mode()
     def score(self, x: Tensor, seed: int = 0, *, y: Tensor | None = None) -> Tensor:
         """The model's own score of each example, larger for more typical ones: (n,)."""
         score = self._ability("score", "score")
@@ -367,14 +386,14 @@ class System:
             raise ReparamError(f"{self.name} is of data given their class: give the labels y of these too.")
         return {"x": self._checked(x), "y": y.to(self.device)}
 
-    def _checked(self, x: Tensor) -> Tensor:
+    def _checked(self, x: Any) -> Any:
         if tuple(x.shape[1:]) != self.data.shape:
             raise ReparamError(
                 f"{self.name} was built for data of shape {self.data.shape}; this is {tuple(x.shape[1:])}."
             )
         return x.to(self.device)
 
-    def _chunked(self, function: Any, n: int, **tensors: Tensor) -> Tensor:
+    def _chunked(self, function: Any, n: int, **tensors: Any) -> Tensor:
         parts = []
         for start in range(0, n, CHUNK):
             part = {name: t[start : start + CHUNK] for name, t in tensors.items()}

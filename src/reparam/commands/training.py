@@ -190,7 +190,7 @@ def _end(run: Path, system: "System") -> None:
     from reparam.engine import stop
 
     stop()  # `__main__` leaves several processes without the exit handlers that would do it
-    first = "sample" if system.can("sample") else "evaluate"
+    first = "recommend" if system.can("rank") else "sample" if system.can("sample") else "evaluate"
     print(
         f"{run}: trained to step {_last_step(run)}. Next: `reparam {first} {run}`, `reparam diagnose {run}`."
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reparam.noise import Control
     from reparam.system import System
 
+LISTED = 5  # items of a user that is drawn
 SplitName = Literal["train", "validation", "test", "all"]
 Number = Annotated[int, tyro.conf.arg(metavar="N")]
 
@@ -51,7 +52,8 @@ def sample(
     Args:
         run: the folder of the run.
         n: how many.
-        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder. Of text a .txt.
+        out: a .png, a .npz, or a .csv of vectors; without it, a file in the run's folder, and for ratings a
+            table of the most probable items. Of text a .txt.
         seed: of the draws, or of one source: 3, z=5.
         freeze: draw a source once for all samples.
         pin: hold a source at a number, or at a list of numbers: z=0.
@@ -76,9 +78,18 @@ def sample(
         say(system.data.text(x), out)
         _too(npz, {"x": x})
         return
+    listed = system.data.kind == "bag" and out is None
     out = target(system, run, out, "samples")
     x = system.sample(n, asked, label=label)
     x = _in_units(system, x)
+    if listed:
+        names = list(system.data.vocabulary or ())
+        best = (
+            ", ".join(names[i] for i in row) for row in x.topk(min(LISTED, len(names)), 1).indices.tolist()
+        )
+        table(("user", "most probable items"), enumerate(best, 1))
+        _too(npz, {"x": x})
+        return
     if system.data.kind == "image":
         write(out, {"x": x}, lambda: pictures.grid(x))
     else:
@@ -110,6 +121,7 @@ def reconstruct(
 
     positive(n=n)
     system = _load(run, device)
+    _no_bags(system)
     _needs(system, "encode", "encoder")
     text = system.data.kind == "tokens"
     place_of = None if text else target(system, run, out, "reconstructions")
@@ -160,6 +172,7 @@ def interpolate(
 
     positive(rows=rows, steps=steps)
     system = _load(run, device)
+    _no_bags(system)
     text = system.data.kind == "tokens"
     place_of = None if text else target(system, run, out, "interpolation")
     if system.can("encode") and system.can("decode"):
@@ -409,6 +422,33 @@ def score(
         print(f"wrote {out}")
 
 
+def recommend(
+    run: Run,
+    items: Annotated[str, tyro.conf.arg(metavar="TITLES")],
+    n: Number = 10,
+    device: str = "auto",
+) -> None:
+    """Print what else to choose, given some items that were liked; the best first.
+
+    Args:
+        run: the folder of a run on ratings.
+        items: titles with commas between them, without the year, or a part of each that no other has.
+        n: how many to recommend.
+        device: auto, cpu, cuda, cuda:1.
+    """
+    from reparam import titles
+    from reparam.data import Bags
+
+    positive(n=n)
+    system = _load(run, device)
+    _needs(system, "rank", "ranking of items")
+    names = system.data.vocabulary or ()
+    liked = titles.find(items, names)
+    best = system.recommend(Bags.of([liked], len(names)), n)[0]
+    print("given " + ", ".join(names[i] for i in liked))
+    table(("rank", "item"), ((rank, names[i]) for rank, i in enumerate(best.tolist(), 1)))
+
+
 def _load(run: Path, device: str) -> "System":
     from reparam.system import load
 
@@ -421,6 +461,13 @@ def _needs(system: "System", ability: str, part: str) -> None:
     # Asked before the data is read: the answer of `System` would come after.
     if not system.can(ability):
         system._ability(ability, part)
+
+
+def _no_bags(system: "System") -> None:
+    if system.data.kind == "bag":
+        raise ReparamError(
+            f"{system.data.name} holds bags of items, not pictures or vectors; take recommend."
+        )
 
 
 def read_data(system: "System", data: str | None) -> "Data":

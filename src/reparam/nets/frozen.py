@@ -1,5 +1,7 @@
 """A finished model inside another one."""
 
+from copy import deepcopy
+
 from torch import nn
 
 
@@ -13,3 +15,13 @@ class Frozen(nn.Module):
 
     def train(self, mode: bool = True) -> "Frozen":
         return super().train(False)
+
+
+def as_state(network: nn.Module) -> nn.Module:
+    """A copy whose weights are buffers: state of the model that holds it, set by what its losses propose."""
+    made = deepcopy(network)
+    for module in made.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            delattr(module, name)
+            module.register_buffer(name, parameter.detach())
+    return made

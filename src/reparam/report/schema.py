@@ -25,7 +25,9 @@ from reparam.errors import ReparamError
 
 VERSION = 2
 
-Question = Literal["blurred", "faithful", "codes", "diverse", "steady", "costly", "likelihood", "quality"]
+Question = Literal[
+    "recommended", "blurred", "faithful", "codes", "diverse", "steady", "costly", "likelihood", "quality"
+]
 Better = Literal["lower", "higher", "one", "zero"]
 Sampling = Literal["prior draws", "posterior mean", "posterior sample", "translations"]
 HeldOut = Literal["validation", "test"]

@@ -20,6 +20,7 @@ class Words(NamedTuple):
 
 
 QUESTIONS: dict[Question, Words] = {
+    "recommended": Words("How well recommended?", "best recommendations", "recommendation"),
     "blurred": Words("How blurred?", "sharpest", "sharpness"),
     "faithful": Words("How faithful?", "most faithful", "faithfulness"),
     "codes": Words("What do the codes hold?", "most telling codes", "what the codes hold"),
