@@ -2,6 +2,7 @@
 
 import inspect
 import random
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -816,7 +817,7 @@ def _distance(system: System, x: Tensor) -> float:
     """
     data = system.training_data
     if system.can("rank") and data is not None and data.validation.held_out is not None:
-        scores, asked = system.rank(x), data.validation.held_out[: len(x)].dense().bool()
+        scores, asked = system.rank(cast(Any, x)), data.validation.held_out[: len(x)].dense().bool()
         above = (scores[:, None, :] >= scores[:, :, None]).float().mean(2)
         return float(above[asked].mean())
     if system.data.kind == "tokens" and system.can("translate") and data is not None:
