@@ -149,6 +149,17 @@ def readme(text: str) -> str:
     return text
 
 
+def poems() -> dict[Path, str]:
+    """What the poem VAEs wrote, where they are measured."""
+    path = RESULTS / "poem-vae.json"
+    if not path.is_file():
+        return {}
+    sys.path.insert(0, str(FIGURES))
+    return {
+        ROOT / "docs" / "poems.md": importlib.import_module("poem_vae").page(json.loads(path.read_text()))
+    }
+
+
 def pages() -> dict[Path, str]:
     """Every generated page and what it must hold."""
     path = ROOT / "README.md"
@@ -162,6 +173,7 @@ def pages() -> dict[Path, str]:
     return {
         path: readme(path.read_text()),
         ROOT / "docs" / "cli.md": reference(),
+        **poems(),
         ROOT / "docs" / "gallery.md": gallery(),
         **{
             ROOT / "docs" / "schemas" / f"{name}.json": json.dumps(schema, indent=1, ensure_ascii=False)

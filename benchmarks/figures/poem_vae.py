@@ -103,3 +103,19 @@ def words(content: dict[str, Any]) -> list[tuple[str, str]]:
         )
         for row in content["rows"]
     ]
+
+
+def page(content: dict[str, Any]) -> str:
+    """docs/poems.md: what the models write, as it was written, good or bad."""
+    parts = [
+        "# Poems\n",
+        f"What the poem VAEs write after {content['steps']:,} steps on {content['data']}. Nothing was chosen: "
+        "the first 16 samples of seed 0. □ is a character that the vocabulary does not hold.\n",
+    ]
+    for row in content["rows"]:
+        parts += [f"## {row['model']}\n", f"KL {row['rate']:.2f} nats.\n"]
+        parts += ["Samples:\n", *(f"    {line}" for line in row["samples"]), ""]
+        parts += ["Test lines and what comes back:\n"]
+        parts += [*(f"    {line} → {again}" for line, again in row["reconstructions"]), ""]
+        parts += ["From one test line to another:\n", *(f"    {line}" for line in row["interpolation"]), ""]
+    return "\n".join(parts)
