@@ -37,7 +37,7 @@ def figure() -> None:
 
     def translated(score: np.ndarray) -> dict[str, Any]:
         best = np.argsort(-score, 1)[:, :5]
-        induced = {english[i]: [german[j] for j in row] for i, row in zip(asked, best, strict=True)}
+        induced = {english[i]: [str(german[j]) for j in row] for i, row in zip(asked, best, strict=True)}
         return {k: [m.value, m.low, m.high] for k, m in precision(induced, listed, ks=(1, 5)).items()}
 
     bags = _bags(data.train.x, len(english)), _bags(data.train.other, len(german))
