@@ -129,8 +129,8 @@ def peers() -> str:
             rows.append(f"| {r['model']} | {side} | {error} | {distance} | {r[side]['peak_mib']:.0f} MiB |")
     pairs = sorted({r["pairs"] for r in content["rows"]})
     about = (
-        f"{content['data']}, {content['networks']}; medians of {' or '.join(map(str, pairs))} pairs (and their "
-        f"range), {content['threads']} thread(s), pythae {content['versions']['pythae']}. "
+        f"{content['data']}, {content['networks']}; medians of {' or '.join(map(str, pairs))} pairs "
+        f"(and their range), {content['threads']} thread(s), pythae {content['versions']['pythae']}. "
         f"Quality on {content['measured_on']}."
     )
     return "\n".join(rows) + f"\n\n{about}"
