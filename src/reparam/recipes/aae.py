@@ -29,6 +29,7 @@ def aae(
     adversarial_lr: float = 2e-4,
     discriminator_lr: float | None = None,
     decay_steps: int | None = None,
+    reconstruction_steps: int | None = None,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     discriminator: nn.Module | None = None,
@@ -36,7 +37,8 @@ def aae(
     """Three optimisers, as in the paper; the ring (ten Gaussians) and the swiss roll lie in the plane.
 
     discriminator_lr is the discriminator's own rate, adversarial_lr where none is given; decay_steps brings
-    all rates to 0 by a cosine. An encoder that moves its codes faster than the discriminator follows makes
+    all rates to 0 by a cosine, reconstruction_steps that of reconstruction before, so that the game has the
+    last word on the codes. An encoder that moves its codes faster than the discriminator follows makes
     the game circle: a rate of Adam's moves a code by the rate times the sum of its features.
     """
     if prior != "gaussian" and latent != 2:
@@ -54,13 +56,13 @@ def aae(
         Normal((latent,)) if stochastic else None,
     )
 
-    def rate(start: float) -> Weight:
-        return Cosine(decay_steps, start) if decay_steps else start
+    def rate(start: float, steps: int | None = decay_steps) -> Weight:
+        return Cosine(steps, start) if steps else start
 
     return Recipe(
         model,
         {
-            "reconstruction": Adam(rate(lr)),
+            "reconstruction": Adam(rate(lr, reconstruction_steps or decay_steps)),
             "discrimination": Adam(rate(discriminator_lr or adversarial_lr), betas=(0.5, 0.999)),
             "deception": Adam(rate(adversarial_lr), betas=(0.5, 0.999)),
         },
