@@ -86,7 +86,6 @@ KINDS = {
     name: next(
         found
         for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
-        if (found := [k + more for k in ("vector", "grey", "text", "lines") if _takes(name, k + more)])
         if (found := [k + more for k in ("vector", "grey", "text", "lines", "bag") if _takes(name, k + more)])
     )
     for name in registry.recipes()
