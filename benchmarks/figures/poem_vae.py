@@ -110,7 +110,8 @@ def page(content: dict[str, Any]) -> str:
     parts = [
         "# Poems\n",
         f"What the poem VAEs write after {content['steps']:,} steps on {content['data']}. "
-        "Nothing was chosen: the first 16 samples of seed 0. □ is a character that the vocabulary does not hold.\n",
+        "Nothing was chosen: the first 16 samples of seed 0. "
+        "□ is a character that the vocabulary does not hold.\n",
     ]
     for row in content["rows"]:
         parts += [f"## {row['model']}\n", f"KL {row['rate']:.2f} nats.\n"]
