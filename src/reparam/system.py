@@ -310,7 +310,7 @@ class System:
         vectors = self._ability("word_vectors", "word vectors")()
         other = self._language(language)
         vocabulary, _ = side(self.data, other)
-        return vocabulary[len(SPECIALS) :], vectors[other][len(SPECIALS) :].cpu()
+        return vocabulary[len(SPECIALS) :], vectors[other][len(SPECIALS) :].detach().cpu()
 
     def nearest(
         self, word: str, n: int = 10, *, to: str | None = None, of: str | None = None
