@@ -25,7 +25,17 @@ torch.set_num_threads(1)
 FIRST = {"vq-prior": "vqvae", "latent-density": "rae", "m1-m2": "vae"}  # the first stage of each second one
 NAMES = sorted(registry.recipes())
 # Weights of 1,000 and 100, as some penalties have, are nothing for the plain SGD of some of these runs.
-SMALL = {"latent": 4, "clusters": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "decay": 0.9, "gamma": 1.0}
+SMALL = {
+    "anneal": 5,
+    "latent": 4,
+    "clusters": 4,
+    "width": 16,
+    "pool": 8,
+    "size": 32,
+    "dim": 4,
+    "decay": 0.9,
+    "gamma": 1.0,
+}
 SMALL |= {"period": 3, "ramp": 0.3}  # cycles that any number of steps comes to the end of
 SMALL |= {"blocks": 1, "attention": 1.0, "cycle": 1.0, "identity": 1.0, "reconstruction": 1.0}
 SMALL |= {"period": 3, "ramp": 0.3, "warm_up": 10, "rising": 10}  # schedules that end within any run here
