@@ -48,13 +48,19 @@ def test_wrong_options_are_named(options: dict[str, Any], tmp_path: Path) -> Non
 
 
 def _made(system: System, data: Data | None = None) -> torch.Tensor:
-    """Samples; of what makes none, translations or codes of a few examples."""
+    """Samples; of what makes none, translations, codes, ranks or scores of a few examples."""
     if system.can("sample"):
         return system.sample(3)
     data = data or system.training_data
     assert data is not None
-    x = examples(data, data.train, 3)
-    return system.translate(x) if system.can("translate") else system.encode(x)
+    x: Any = examples(data, data.train, 3)
+    if system.can("translate"):
+        return system.translate(x)
+    if system.can("rank"):
+        with torch.inference_mode():
+            return system.model.rank(x)  # pyright: ignore[reportCallIssue]
+    y = data.train.y[:3] if data.train.y is not None else None
+    return system.encode(x, y)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,12 +71,13 @@ def test_precisions_agree(name: str, tmp_path: Path, record_testsuite_property: 
         system = reparam.train(built(name), out, steps=10, precision=precision, **BATCH)
         terms[precision] = rows(out)[-1][1]
         expected = torch.float64 if precision == "float64" else torch.float32
-        assert {t.dtype for key, t in tensors(out).items() if key.startswith("weights/")} == {expected}
+        weights = [t for key, t in tensors(out).items() if key.startswith("weights/")]
+        assert {t.dtype for t in weights if t.is_floating_point()} == {expected}
         made = _made(system)
-        assert made.dtype == torch.float32  # users meet one precision
+        assert made.dtype in (torch.float32, torch.int64)  # users meet one precision, or token ids
         assert torch.equal(_made(reparam.load(out), system.training_data), made)
     for term, value in terms["float32"].items():
-        assert terms["float64"][term] == pytest.approx(value, rel=1e-4, abs=1e-4)
+        assert terms["float64"][term] == pytest.approx(value, rel=1e-3, abs=1e-3)
         assert terms["bf16"][term] == pytest.approx(value, rel=0.05, abs=0.05)
         record_testsuite_property(f"{name} {term} bf16 − float32", terms["bf16"][term] - value)
 

@@ -20,6 +20,8 @@ from reparam.noise import (
     Around,
     Bernoulli,
     Categorical,
+    Chain,
+    Choosing,
     Control,
     Dirac,
     Everywhere,
@@ -224,6 +226,26 @@ def test_around_is_uniform_numbers_and_a_bearing(where: str):
     assert set(np.unique(draws(Around.of(2, 1), where)[:, 1])) == {-1.0, 1.0}  # the circle's two bearings
 
 
+@pytest.mark.parametrize("where", WHERE)
+def test_what_chooses_is_uniform_and_the_rest_normal(where: str):
+    found = draws(Choosing.of(2), where)
+    assert stats.kstest(found[:, 0], "uniform").pvalue > LEVEL
+    for column in found[:, 1:].T:
+        assert stats.kstest(column, "norm").pvalue > LEVEL
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_chain_is_normal_and_its_neighbours_correlated(where: str):
+    found = draws(Chain((3,), 0.6), where)
+    for column in found.T:
+        assert stats.kstest(column, "norm").pvalue > LEVEL
+    for apart, expected in ((1, 0.6), (2, 0.36)):
+        seen = np.corrcoef(found[:, 0], found[:, apart])[0, 1]
+        # Fisher's transformation: normal, with variance 1 / (n − 3).
+        z = (np.arctanh(seen) - np.arctanh(expected)) * np.sqrt(len(found) - 3)
+        assert 2 * stats.norm.sf(abs(z)) > LEVEL
+
+
 LAWS: list[Source] = [
     Normal((2, 3)),
     Uniform((2,)),
@@ -238,6 +260,8 @@ LAWS: list[Source] = [
     Sphere(),
     Around.of(4, 2),
     Everywhere(),
+    Choosing.of(2),
+    Chain((3,), 0.6),
 ]
 
 

@@ -56,7 +56,8 @@ class AdaLIN(nn.Module):
         self.share = nn.Parameter(torch.full((channels, 1, 1), math.log(share / (1 - share))))
 
     def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        mixed = torch.lerp(F.layer_norm(x, x.shape[1:]), F.instance_norm(x), torch.sigmoid(self.share))
+        layer, instance = F.layer_norm(x, x.shape[1:]), F.instance_norm(x)
+        mixed = layer + torch.sigmoid(self.share) * (instance - layer)
         return mixed * scale[:, :, None, None] + shift[:, :, None, None]
 
 
