@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import reparam
 from _recipes import NAMES, assert_same_run, built, datasets, resumed, rows, tensors
+from _world_script import CHAOTIC
 from reparam import ReparamError, engine
 from reparam.data import Data, load
 from reparam.engine import Engine
@@ -68,7 +69,8 @@ def test_precisions_agree(name: str, tmp_path: Path, record_testsuite_property: 
     terms = {}
     for precision in ("float32", "float64", "bf16"):
         out = tmp_path / precision
-        system = reparam.train(built(name), out, steps=10, precision=precision, **BATCH)
+        steps = CHAOTIC.get(name, 10)
+        system = reparam.train(built(name), out, steps=steps, precision=precision, **BATCH)
         terms[precision] = rows(out)[-1][1]
         expected = torch.float64 if precision == "float64" else torch.float32
         weights = [t for key, t in tensors(out).items() if key.startswith("weights/")]
@@ -77,7 +79,7 @@ def test_precisions_agree(name: str, tmp_path: Path, record_testsuite_property: 
         assert made.dtype in (torch.float32, torch.int64)  # users meet one precision, or token ids
         assert torch.equal(_made(reparam.load(out), system.training_data), made)
     for term, value in terms["float32"].items():
-        assert terms["float64"][term] == pytest.approx(value, rel=1e-3, abs=1e-3)
+        assert terms["float64"][term] == pytest.approx(value, rel=1e-4, abs=1e-4)
         assert terms["bf16"][term] == pytest.approx(value, rel=0.05, abs=0.05)
         record_testsuite_property(f"{name} {term} bf16 − float32", terms["bf16"][term] - value)
 
