@@ -11,7 +11,7 @@ from common import cpu_seconds, record, trained
 
 from reparam.data import Data
 from reparam.data import load as load_data
-from reparam.data.text import SPECIALS
+from reparam.data.text import SPECIALS, UNKNOWN
 from reparam.metrics.active_units import active_units
 from reparam.metrics.copied import copied
 from reparam.metrics.distinct import distinct
@@ -52,6 +52,7 @@ def figure() -> None:
                 "token": (data.vocabulary or ())[int(common)],
                 "accuracy": float((test == common).double().mean()),
             },
+            "unknown": float((test == UNKNOWN).double().mean()),
             "no_code": no_code(data, test),
             "held_out": {
                 "distinct_2": interval(distinct([list(line) for line in lines[:1000]], n=2)),
@@ -124,8 +125,9 @@ def words(content: dict[str, Any]) -> list[tuple[str, str]]:
             f"KL {row['rate']:.2f} nats, {row['active_units']:.0f} active units, negative ELBO "
             f"{row['negative_elbo']:.2f} (without a code {free:.2f}); token accuracy "
             f"{row['token_accuracy'][0]:.1%} (the commonest character "
-            f"{content['commonest']['accuracy']:.1%}); distinct-2 {row['distinct_2'][0]:.2f} (held out {content['held_out']['distinct_2'][0]:.2f}); "
-            f"copied {copies}"
+            f"{content['commonest']['accuracy']:.1%}, unknown {content['unknown']:.1%}); distinct-2 "
+            f"{row['distinct_2'][0]:.2f} (held out {content['held_out']['distinct_2'][0]:.2f}); "
+            f"whole lines {row['whole']:.0%}, of which copied {copies}"
         )
         rows.append((f"Poem VAE on couplets5, {row['model']}", measured))
     return rows
