@@ -19,8 +19,8 @@ from reparam.system import System
 
 BATCH = 16
 STEPS = {"float64": 50, "float32": 20}
-# Instance norm over few pixels makes these chaotic: a shift of 1e-15 in one process too grows past any bound.
-CHAOTIC = {"munit": 1, "u-gat-it": 2}
+# Instance norm over the few pixels of a test carries rounding far; plain steps must be small there.
+RATES = {"munit": 3e-4, "u-gat-it": 3e-4}
 HALVES = ("sigma-vae", "vae-gan")
 RANK = int(os.environ.get("RANK", 0))
 
@@ -30,9 +30,9 @@ def train(name: str, out: Path, precision: str, steps: int | None = None) -> Non
     system = built(name)
     if precision == "float64":
         system.recipe.optimisers.clear()
-        system.recipe.optimisers["default"] = SGD(3e-3, momentum=0.5)
+        system.recipe.optimisers["default"] = SGD(RATES.get(name, 3e-3), momentum=0.5)
     options: dict[str, Any] = {"batch_size": BATCH, "average": 0.9, "checkpoint_every": 25, "device": "cpu"}
-    steps = steps or (CHAOTIC.get(name) if precision == "float64" else None) or STEPS[precision]
+    steps = steps or STEPS[precision]
     reparam.train(system, out, steps=steps, precision=precision, progress=tell, **options)
 
 

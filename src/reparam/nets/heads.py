@@ -90,13 +90,14 @@ class BatchNormalisedCode(nn.Module):
         super().__init__()
         if not gamma > 0:
             raise ReparamError(f"the deviation γ of the codes' means is {gamma:g}; give a number above 0.")
-        self.linear = nn.Linear(features, 2 * latent)
+        # Of a bias the normalisation would leave nothing but rounding, for an optimiser to follow.
+        self.mean = nn.Linear(features, latent, bias=False)
+        self.log_std = nn.Linear(features, latent)
         self.norm = BatchNorm(latent)
         self.norm.scale.requires_grad_(False).fill_(gamma)
 
     def forward(self, features: Tensor) -> Gaussian:
-        mean, log_std = exact(self.linear(features)).chunk(2, 1)
-        return Gaussian(self.norm(mean), log_std.clamp(-10, 5))
+        return Gaussian(self.norm(exact(self.mean(features))), exact(self.log_std(features)).clamp(-10, 5))
 
 
 class Code(nn.Module):

@@ -15,9 +15,14 @@ from reparam.noise import Shape
 
 def reflecting(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
     """A convolution that sees maps mirrored beyond their edges: (n, before, h, w) → (n, after, h', w')."""
-    layer = nn.Conv2d(before, after, size, stride)
-    nn.init.normal_(layer.weight, std=0.02)
-    return nn.Sequential(nn.ReflectionPad2d((size - 1) // 2), layer)
+    return nn.Sequential(nn.ReflectionPad2d((size - 1) // 2), nn.Conv2d(before, after, size, stride))
+
+
+def begin_small(network: nn.Module) -> None:
+    """CycleGAN's initial weights, N(0, 0.02²), of every convolution."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=0.02)
 
 
 class Residual(nn.Module):
@@ -72,6 +77,7 @@ class ResidualTranslator(nn.Module):
             for a, b in pairwise((4 * base, 2 * base, base))
         )
         self.last = nn.Sequential(reflecting(base, shape[0], 7), heads.Image(bounded))
+        begin_small(self)
 
     def forward(self, x: Tensor) -> Tensor:
         maps = self.middle(self.down(2 * x - 1))
@@ -95,9 +101,7 @@ class PatchDiscriminator(nn.Module):
             stages += [norm(after)] if norm and i else []
             stages.append(nn.LeakyReLU(0.2))
         self.net = nn.Sequential(*stages, nn.Conv2d(wide[-1], 1, 4, padding=1))
-        for module in self.net:
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.02)
+        begin_small(self.net)
 
     def forward(self, x: Tensor) -> Tensor:
         return heads.exact(self.net(2 * x - 1)).squeeze(1)
