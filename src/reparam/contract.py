@@ -43,7 +43,6 @@ ABILITIES = (
     "rank",
     "style_of",
     "style_of_back",
-    "rank",
 )
 ROWS = 8  # of a system's own data, where no batch is given
 STEP = 1000  # at which schedules are read: at step 0 a ramp is 0 and would hide its term

@@ -37,9 +37,7 @@ class Translation(Model):
 
     def log_conditional(self, x: Tensor, other: Tensor) -> Tensor:
         """log p(other | x), alignments summed out under the prior, the end counted, in nats: (n,)."""
-        target = ended(other)
-        log_p = self.log_words(self.translator(x, before(target)))
-        return _real(_picked(log_p, target), target).sum(1)
+        raise NotImplementedError
 
     def translate(self, x: Tensor, *, gumbel: Tensor) -> Tensor:
         """A translation word by word, argmax(log p + gumbel): a draw, and at gumbel = 0 the greedy one.
@@ -63,7 +61,19 @@ class Translation(Model):
         return {"gumbel": Gumbel((self.length, self.words))}  # each word that is chosen
 
 
-class SoftAttention(Translation):
+class MeanAttention(Translation):
+    """What the ways share whose weights lie inside the simplex: they speak of the prior's mean."""
+
+    def log_words(self, seen: Seen) -> Tensor:
+        return self.speaker(seen.states, seen.log_prior.exp() @ seen.memory)
+
+    def log_conditional(self, x: Tensor, other: Tensor) -> Tensor:
+        target = ended(other)
+        seen: Seen = self.translator(x, before(target))
+        return self.word(seen, seen.log_prior.exp(), target).sum(1)
+
+
+class SoftAttention(MeanAttention):
     """x ─translator→ states, memory, p(z);  Σ p(z) memory ─speaker→ p(y);  the mean is taken of the memory"""
 
     name = "soft-attention"
@@ -75,9 +85,6 @@ class SoftAttention(Translation):
 
     def turns(self) -> list[Turn]:
         return [Turn(self.translator, self.speaker, lowers=self.negative_log_likelihood)]
-
-    def log_words(self, seen: Seen) -> Tensor:
-        return self.speaker(seen.states, seen.log_prior.exp() @ seen.memory)
 
     def align(self, x: Tensor, other: Tensor) -> Tensor:
         """The attention, (n, T, S), T with the end's."""
@@ -267,7 +274,7 @@ class GumbelAttention(LatentAlignment):
     # Loss
 
     def negative_relaxed_elbo(self, x: Tensor, other: Tensor, *, g: Tensor) -> Terms:
-        """The draw relaxed, the rate not: biased, and the usual choice.
+        """Jang, Gu & Poole 2017, eq. 2: the draw is relaxed and the rate is not, which is biased, and usual.
 
         distortion = −Σₜ log p(yₜ | Σ_z wₜ memory_z), wₜ = softmax((log q + g) / temperature)
         rate = Σₜ KL(q(z) ‖ p(z))
@@ -352,7 +359,7 @@ class WakeSleepAttention(LatentAlignment):
         return self.word_noise() | {"g": Gumbel(shape)}  # K alignments of each word
 
 
-class RelaxedAttention(Translation):
+class RelaxedAttention(MeanAttention):
     """x, y ─aligner→ Dirichlet q(z) ─u→ z on the simplex ─speaker→ p(y|Σ z memory);  Dirichlet prior p(z)"""
 
     name = "relaxed-attention"
@@ -376,10 +383,6 @@ class RelaxedAttention(Translation):
 
     def turns(self) -> list[Turn]:
         return [Turn(self.translator, self.speaker, self.aligner, lowers=self.negative_elbo)]
-
-    def log_words(self, seen: Seen) -> Tensor:
-        """At the prior's mean: the sum over alignments has no closed form here."""
-        return self.speaker(seen.states, seen.log_prior.exp() @ seen.memory)
 
     def align(self, x: Tensor, other: Tensor) -> Tensor:
         """The posterior's weights, (n, T, S), T with the end's."""

@@ -10,7 +10,7 @@ from reparam.nets import choose, heads
 from reparam.nets.choose import Network
 from reparam.nets.skip import SkipGenerator
 from reparam.optimisers import Adam
-from reparam.recipes.vae import Likelihood, noise_of
+from reparam.recipes.vae import Likelihood, networks, noise_of
 from reparam.registry import DataFacts, Recipe
 from reparam.schedules import Cosine, Cyclical, Ramp
 
@@ -31,7 +31,7 @@ def free_bits_vae(
 ) -> Recipe:
     """The VAE's networks; each group of so many dimensions has `nats` of KL free."""
     data.require_numbers("free-bits-vae", "poem-free-bits")
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     return Recipe(FreeBitsVAE(encoder, decoder, latent, nats=nats, group=group), {"default": Adam(lr)})
 
 
@@ -56,7 +56,7 @@ def cyclical_vae(
     restarts lets the learning rate fall to 0 by a cosine in each cycle too, which Fu et al. 2019
     (arXiv:1903.10145) did not do for the schedule that they compare with. cycles = 1 is a warm-up.
     """
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     beta = Cyclical(period, Ramp(max(round(ramp * period), 1)))
     rate = Cyclical(period, Cosine(period, lr)) if restarts else lr
     return Recipe(VAE(encoder, decoder, latent, beta=beta), {"default": Adam(rate)}, steps=cycles * period)
@@ -76,7 +76,7 @@ def delta_vae(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """The VAE's networks; the prior is a chain along the code, and no posterior is nearer than delta nats."""
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     return Recipe(DeltaVAE(encoder, decoder, latent, delta=delta), {"default": Adam(lr)})
 
 
@@ -99,7 +99,7 @@ def lagging_vae(
     That is seen by its means over `window` steps; the paper takes validation data once an epoch, and repeats
     until the loss stops falling, 100 times at most.
     """
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     model = LaggingVAE(encoder, decoder, latent, repeat=repeat, window=window)
     return Recipe(model, {"default": Adam(lr)})
 
@@ -121,7 +121,7 @@ def batch_norm_vae(
     if encoder is None:
         body = choose.body(data.shape, network, width)
         encoder = nn.Sequential(body, heads.BatchNormalisedCode(body.features, latent, deviation))  # pyright: ignore[reportArgumentType]
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     return Recipe(VAE(encoder, decoder, latent), {"default": Adam(lr)})
 
 
@@ -141,22 +141,5 @@ def skip_vae(
     decoder = decoder or nn.Sequential(
         SkipGenerator(latent, data.shape, [width, width]), noise_of(likelihood, std, data)
     )
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     return Recipe(VAE(encoder, decoder, latent), {"default": Adam(lr)})
-
-
-def _networks(
-    data: DataFacts,
-    latent: int,
-    network: Network,
-    width: int,
-    likelihood: Likelihood,
-    std: float,
-    encoder: nn.Module | None,
-    decoder: nn.Module | None,
-) -> tuple[nn.Module, nn.Module]:
-    generator = choose.generator(latent, data.shape, network, width)
-    return (
-        encoder or choose.encoder(data.shape, latent, network, width),
-        decoder or nn.Sequential(generator, noise_of(likelihood, std, data)),
-    )

@@ -7,7 +7,7 @@ from reparam.models.iwae import IWAE
 from reparam.nets import choose
 from reparam.nets.choose import Network, Posterior
 from reparam.optimisers import Adam
-from reparam.recipes.vae import Law, Likelihood, noise_of, prior_of
+from reparam.recipes.vae import Law, Likelihood, networks, prior_of
 from reparam.registry import DataFacts, Recipe
 
 
@@ -29,9 +29,9 @@ def iwae(
 ) -> Recipe:
     """The VAE's networks; draws is K, the draws of z that one bound weighs."""
     encoder = encoder or choose.encoder(data.shape, latent, network, width, posterior=posterior)
-    networks = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     law = prior_of(prior, data, latent, components, posterior)
-    return Recipe(IWAE(*networks, latent, draws=draws, prior=law), {"default": Adam(lr)})
+    return Recipe(IWAE(encoder, decoder, latent, draws=draws, prior=law), {"default": Adam(lr)})
 
 
 def dreg(
@@ -48,22 +48,5 @@ def dreg(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """The VAE's networks; draws is K, the draws of z that one bound weighs."""
-    networks = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
-    return Recipe(DReG(*networks, latent, draws=draws), {"default": Adam(lr)})
-
-
-def _networks(
-    data: DataFacts,
-    latent: int,
-    network: Network,
-    width: int,
-    likelihood: Likelihood,
-    std: float,
-    encoder: nn.Module | None,
-    decoder: nn.Module | None,
-) -> tuple[nn.Module, nn.Module]:
-    generator = choose.generator(latent, data.shape, network, width)
-    return (
-        encoder or choose.encoder(data.shape, latent, network, width),
-        decoder or nn.Sequential(generator, noise_of(likelihood, std, data)),
-    )
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    return Recipe(DReG(encoder, decoder, latent, draws=draws), {"default": Adam(lr)})

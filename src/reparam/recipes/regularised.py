@@ -11,12 +11,12 @@ from reparam.models.dip_vae import DIPVAE, of_codes, of_means
 from reparam.models.factor_vae import FactorVAE
 from reparam.models.hsic_vae import HSICVAE
 from reparam.models.info_vae import InfoVAE
-from reparam.nets import choose, heads
+from reparam.nets import heads
 from reparam.nets.choose import Network
 from reparam.nets.mlp import MLPBody
 from reparam.noise import Normal
 from reparam.optimisers import Adam
-from reparam.recipes.vae import Likelihood, noise_of
+from reparam.recipes.vae import Likelihood, networks
 from reparam.registry import DataFacts, Recipe
 
 
@@ -34,7 +34,7 @@ def beta_tc_vae(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """beta weighs the total correlation alone; the larger the batch, the better it is estimated."""
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     model = BetaTCVAE(encoder, decoder, latent, data.examples, beta=beta)
     return Recipe(model, {"default": Adam(lr)})
 
@@ -55,7 +55,7 @@ def factor_vae(
     discriminator: nn.Module | None = None,
 ) -> Recipe:
     """The discriminator of codes has half of the paper's six layers, and `width` for its 1,000 units."""
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     if discriminator is None:
         body = MLPBody((latent,), [width] * 3, lambda: nn.LeakyReLU(0.2))
         discriminator = heads.Discriminator(body, body.features)
@@ -84,7 +84,7 @@ def dip_vae(
 
     diagonal is ten times off_diagonal for I, and the same for II, unless it is given.
     """
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     held, ratio = (of_means, 10.0) if covariance == "means" else (of_codes, 1.0)
     diagonal = ratio * off_diagonal if diagonal is None else diagonal
     model = DIPVAE(encoder, decoder, latent, held, off_diagonal=off_diagonal, diagonal=diagonal)
@@ -111,7 +111,7 @@ def info_vae(
             f"info-vae weighs the rate by 1 − alpha = {1 - alpha:g} and the MMD by alpha + penalty − 1 = "
             f"{alpha + penalty - 1:g}: neither may be negative."
         )
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     normal = Normal((latent,))
     model = InfoVAE(encoder, decoder, normal, normal, alpha=alpha, penalty=penalty)
     return Recipe(model, {"default": Adam(lr)}, batch_size=100)
@@ -135,7 +135,7 @@ def hsic_vae(
     first = latent // 2 if first is None else first
     if not 0 < first < latent:
         raise ReparamError(f"first={first} of latent={latent} codes: both groups need at least one.")
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     model = HSICVAE(encoder, decoder, latent, first, penalty=penalty)
     return Recipe(model, {"default": Adam(lr)}, batch_size=100)
 
@@ -161,24 +161,7 @@ def capacity_vae(
     """
     if capacity < 0 or rising < 1:
         raise ReparamError(f"capacity is {capacity:g} nats and rising {rising} steps; give ≥ 0 and ≥ 1.")
-    encoder, decoder = _networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     normal = Normal((latent,))
     model = CapacityVAE(encoder, decoder, normal, normal, capacity=capacity, rising=rising, gamma=gamma)
     return Recipe(model, {"default": Adam(lr)}, steps=2 * rising)
-
-
-def _networks(
-    data: DataFacts,
-    latent: int,
-    network: Network,
-    width: int,
-    likelihood: Likelihood,
-    std: float,
-    encoder: nn.Module | None,
-    decoder: nn.Module | None,
-) -> tuple[nn.Module, nn.Module]:
-    encoder = encoder or choose.encoder(data.shape, latent, network, width)
-    decoder = decoder or nn.Sequential(
-        choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
-    )
-    return encoder, decoder

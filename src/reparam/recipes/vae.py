@@ -50,6 +50,24 @@ def noise_of(likelihood: Likelihood, std: float, data: DataFacts) -> nn.Module:
             return heads.LearnedGaussianNoise(bounded)
 
 
+def networks(
+    data: DataFacts,
+    latent: int,
+    network: Network,
+    width: int,
+    likelihood: Likelihood,
+    std: float,
+    encoder: nn.Module | None,
+    decoder: nn.Module | None,
+) -> tuple[nn.Module, nn.Module]:
+    """An encoder of diagonal Gaussians and a decoder with noise, chosen from the data where none is given."""
+    encoder = encoder or choose.encoder(data.shape, latent, network, width)
+    decoder = decoder or nn.Sequential(
+        choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
+    )
+    return encoder, decoder
+
+
 Law = Literal["normal", "mixture", "vamp", "flow"]
 """p(z): N(0, I), or learned: a mixture of Gaussians, the VampPrior, a coupling flow."""
 
@@ -98,9 +116,7 @@ def vae(
     the law that `posterior` names.
     """
     encoder = encoder or choose.encoder(data.shape, latent, network, width, posterior=posterior)
-    decoder = decoder or nn.Sequential(
-        choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
-    )
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     rate = Cosine(decay_steps, lr) if decay_steps else lr
     law = prior_of(prior, data, latent, components, posterior)
     return Recipe(VAE(encoder, decoder, latent, draws=draws, beta=beta, prior=law), {"default": Adam(rate)})
