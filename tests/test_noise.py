@@ -474,7 +474,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, control: Control) -> tuple[dict, di
             {"order", "flip", "eps", "z"},
         ),
     ],
-    ids=str,
+    ids=("seed", "freeze", "pin", "all of them"),
 )
 def test_a_run_s_other_draws_are_bitwise_as_they_were(
     monkeypatch: pytest.MonkeyPatch, control: Control, acted_on: set[str]
