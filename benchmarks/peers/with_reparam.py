@@ -78,7 +78,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def train(job: Job) -> Trained:
-    """Both settings are the same here: the other side is given our optimisers in the second."""
+    """The first two settings are the same here: the other side is given our optimisers in the second."""
     torch.manual_seed(job.seed)
     players = networks(job.model)
     shared = (net for name, net in players.items() if (job.model, name) != ("factor-vae", "discriminator"))
@@ -86,7 +86,8 @@ def train(job: Job) -> Trained:
     settings = SETTINGS.get(job.model, {}) | ({} if job.model == "vqvae" else {"latent": LATENT})
     system = reparam.build(job.model, load(job.digits), seed=job.seed, **settings, **players)
     began = time.perf_counter()
-    system = reparam.train(system, job.folder, epochs=job.epochs, batch_size=BATCH)
+    precision = "bf16" if job.setting == "ours in bf16" else "float32"
+    system = reparam.train(system, job.folder, epochs=job.epochs, batch_size=BATCH, precision=precision)
     seconds = time.perf_counter() - began
     sample = None if job.model == "vqvae" else system.sample  # there is no prior yet to draw codes from
     return Trained(seconds, parameters, checksum, sample, system.reconstruct)
