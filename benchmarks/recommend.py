@@ -2,9 +2,9 @@
 
 136,677 users × 20,720 items, batches of 500. The events are synthetic: history lengths 5 + log-normal of
 median 39 and σ = 1.15, cut at 5,000; items drawn by a power law, p ∝ 1 / (rank + 50), what a user has twice
-counts once: about 10 million events. Both sides take their steps in turn, in one process, on the same rows;
-the ratio is taken pair by pair. Peak memory is that of another process that takes our steps alone, data and
-optimiser included. Writes `benchmarks/results/recommend.json`.
+counts once: about 10 million events. Ours, ours with `--precision bf16` and the loop step in turn,
+in one process, on the same rows; ratios are taken round by round. Peak memory is that of another process that
+takes our float32 steps alone, data and optimiser included. Writes `benchmarks/results/recommend.json`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from plain_mult_vae import PlainMultVAE, step
 from reparam.data import Bags, Data, Split
-from reparam.engine import Engine, versions
+from reparam.engine import Engine, Precision, versions
 from reparam.noise import Streams
 from reparam.recipes.collaborative import mult_vae
 from reparam.registry import DataFacts
@@ -51,7 +51,7 @@ def histories(seed: int = 0) -> Bags:
     return Bags(torch.from_numpy(offsets), torch.from_numpy(np.concatenate(parts)), None, ITEMS)
 
 
-def trainer(bags: Bags) -> Trainer:
+def trainer(bags: Bags, precision: Precision = "float32") -> Trainer:
     """Ours, as a run makes it."""
     empty = Split(torch.zeros(0), None)
     train = Split(cast(Tensor, bags), None)
@@ -61,7 +61,7 @@ def trainer(bags: Bags) -> Trainer:
     facts = DataFacts("histories", "bag", (ITEMS,), "counts", None, USERS)
     with Streams(0).ambient("weights"):
         recipe = mult_vae(facts, anneal=40_000)
-    engine = Engine(torch.device("cpu"))
+    engine = Engine(torch.device("cpu"), precision)
     recipe.model.train()
     return Trainer(recipe.model, data, recipe.optimisers, batch_size=BATCH, streams=Streams(0), engine=engine)
 
@@ -76,7 +76,7 @@ def alone(steps: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--alone", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -87,7 +87,7 @@ def main() -> None:
     command = [sys.executable, __file__, "--alone", "5", "--threads", str(arguments.threads)]
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     bags = histories()
-    own = trainer(bags)
+    own, half = trainer(bags), trainer(bags, "bf16")
     torch.manual_seed(0)
     model = PlainMultVAE(ITEMS)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
@@ -97,17 +97,29 @@ def main() -> None:
         some: Any = bags[own.order.rows(i)]
         step(model, optimiser, some.dense(), 0.2 * i / 40_000)
 
-    pairs = []
-    for i in range(arguments.pairs + 1):
+    sides = {
+        "ours": lambda i: own.take_step(),
+        "ours in bf16": lambda i: half.take_step(),
+        "by hand": by_hand,
+    }
+    rounds = []
+    for i in range(arguments.rounds + 1):
         times = {}
-        for who in ("ours", "by hand") if i % 2 == 0 else ("by hand", "ours"):
+        for who in sides if i % 2 == 0 else reversed(sides):
             start = time.perf_counter()
-            own.take_step() if who == "ours" else by_hand(i)
+            sides[who](i)
             times[who] = time.perf_counter() - start
-        pairs.append((times["ours"], times["by hand"]))
-    pairs = pairs[1:]  # the first warms up
-    ratios = sorted(theirs / ours for ours, theirs in pairs)
-    medians = [statistics.median(column) for column in zip(*pairs, strict=True)]
+        rounds.append(times)
+    rounds = rounds[1:]  # the first warms up
+    rows = []
+    for who in sides:
+        ratios = sorted(times["by hand"] / times[who] for times in rounds)
+        seconds = statistics.median(times[who] for times in rounds)
+        row = {"seconds_a_step": seconds, "users_per_second": BATCH / seconds}
+        row |= {"ratio": statistics.median(ratios), "ratios": [round(r, 2) for r in ratios]}
+        rows.append({"who": who, **row})
+        print(f"{who:14}{seconds:.2f} s a step, × {row['ratio']:.2f} (asked {ASKED['ratio']})")
+    print(f"{len(bags.items):,} events; peak {peak:.0f} MiB (asked {ASKED['peak_mib']})")
     lengths = bags.lengths.double()
     content = {
         "figure": "recommend",
@@ -120,19 +132,11 @@ def main() -> None:
         },
         "batch": BATCH,
         "threads": arguments.threads,
-        "seconds_a_step": medians[0],
-        "seconds_a_step_by_hand": medians[1],
-        "users_per_second": BATCH / medians[0],
-        "ratio": statistics.median(ratios),
-        "ratios": [round(r, 2) for r in ratios],
+        "rows": rows,
         "peak_mib": peak,
         "asked": ASKED,
         "versions": versions(),
     }
-    print(
-        f"{len(bags.items):,} events; {medians[0]:.2f} s a step, by hand {medians[1]:.2f} s "
-        f"× {content['ratio']:.2f} (asked {ASKED['ratio']}); peak {peak:.0f} MiB (asked {ASKED['peak_mib']})"
-    )
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "recommend.json").write_text(json.dumps(content, indent=1) + "\n")
 

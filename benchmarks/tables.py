@@ -139,6 +139,27 @@ def peers() -> str:
     return "\n".join(rows) + f"\n\n{about}"
 
 
+def recommend() -> str:
+    """A row a side: users per second of sparse steps beside a dense loop's."""
+    path = RESULTS / "recommend.json"
+    if not path.is_file():
+        return "Not measured yet: `python benchmarks/recommend.py`."
+    content = json.loads(path.read_text())
+    rows = ["| | seconds a step | users/s | ratio | asked |", "|---|---|---|---|---|"]
+    for r in content["rows"]:
+        asked = f"≥ {content['asked']['ratio']:.1f}" if r["who"] == "ours" else ""
+        spread = f"{r['ratio']:.2f} ({r['ratios'][0]:.2f} – {r['ratios'][-1]:.2f})"
+        rows.append(
+            f"| {r['who']} | {r['seconds_a_step']:.2f} | {r['users_per_second']:,.0f} | {spread} | {asked} |"
+        )
+    about = (
+        f"{content['events']:,} synthetic events, batch {content['batch']}, {content['threads']} thread(s); "
+        f"medians of {len(content['rows'][0]['ratios'])} rounds (and their range). Peak memory of ours, data and "
+        f"optimiser included: {content['peak_mib']:.0f} MiB (asked ≤ {content['asked']['peak_mib']})."
+    )
+    return "\n".join(rows) + f"\n\n{about}"
+
+
 def _with_interval(measured: dict[str, Any]) -> str:
     return f"{measured['mean']:.4f} ({measured['low']:.4f} – {measured['high']:.4f})"
 
@@ -146,6 +167,7 @@ def _with_interval(measured: dict[str, Any]) -> str:
 def readme(text: str) -> str:
     """The README with its generated parts anew."""
     parts = {"systems": systems(), "figures": figures(), "steps": steps(), "peers": peers()}
+    parts["recommend"] = recommend()
     for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, part=part: f"{m[1]}{part}\n{m[2]}", text, flags=re.DOTALL)

@@ -9,7 +9,7 @@ its return. Ratios are taken pair by pair. Samples and reconstructions of both a
 sides, because a rate is the user's to choose (pythae's default of 1e-4 has learned little after so few
 steps), and so are the numbers that name a member of a family (K, β, γ, the penalty: `common.py`).
 *Equal optimisers*: pythae is given our optimisers too, fused as ours are.
-*Ours in bf16*: reparam's option `--precision bf16` against pythae as it ships, whose mixed precision is CUDA's alone.
+*Ours in bf16*: with `--precision bf16`, against pythae as it ships; its own mixed precision is CUDA only.
 """
 
 import argparse
