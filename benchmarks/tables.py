@@ -154,8 +154,8 @@ def recommend() -> str:
         )
     about = (
         f"{content['events']:,} synthetic events, batch {content['batch']}, {content['threads']} thread(s); "
-        f"medians of {len(content['rows'][0]['ratios'])} rounds (and their range). Peak memory of ours, data and "
-        f"optimiser included: {content['peak_mib']:.0f} MiB (asked ≤ {content['asked']['peak_mib']})."
+        f"medians of {len(content['rows'][0]['ratios'])} rounds (and their range). Peak memory of ours, data "
+        f"and optimiser included: {content['peak_mib']:.0f} MiB (asked ≤ {content['asked']['peak_mib']})."
     )
     return "\n".join(rows) + f"\n\n{about}"
 
