@@ -1,4 +1,4 @@
-"""PixelVAE, VIB, fader networks, VFAE, HSIC: sums over all pictures and pairs, terms written out."""
+"""PixelVAE, VIB, information dropout, fader networks, VFAE, HSIC: whole sums, terms written out."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import LogNormal, Normal, kl_divergence
 from torch.testing import assert_close
 
 import reparam
@@ -16,10 +16,14 @@ from reparam.errors import ReparamError
 from reparam.losses import inverse_multiquadratic
 from reparam.models.fader import Fader
 from reparam.models.hsic_vae import HSICVAE, hsic
+from reparam.models.information_dropout import InformationDropout
 from reparam.models.pixel_vae import PixelVAE
+from reparam.models.vae import VAE
 from reparam.models.vfae import VFAE
 from reparam.models.vib import VIB
+from reparam.nets.heads import FixedGaussianNoise, LogNormalCode
 from reparam.nets.pixelcnn import PixelCNN
+from reparam.nets.priors import LogNormalPrior
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -106,6 +110,60 @@ def test_a_tighter_bottleneck_tells_less(tmp_path):
         if beta < 0.1:
             assert (system.model.classify(data.test.x) == data.test.y).float().mean() > 0.8
     assert rates[1] < rates[0] / 2
+
+
+# Information dropout
+
+
+def test_the_terms_of_information_dropout():
+    draw = torch.Generator().manual_seed(0)
+    encoder, classifier = nn.Sequential(nn.Linear(5, 4), LogNormalCode(4, 2)), nn.Linear(2, 3)
+    prior = LogNormalPrior(2)
+    with torch.no_grad():
+        prior.location.fill_(0.3)
+        prior.log_std.fill_(-0.5)
+    model = InformationDropout(encoder, classifier, prior, 2, draws=6).double()
+    x, y, eps = numbers(4, 5), torch.tensor([2, 0, 1, 1]), torch.randn(4, 6, 2, generator=draw).double()
+    feature, noise = encoder[1].linear(encoder[0](x)).chunk(2, 1)
+    f, alpha = nn.functional.softplus(feature), 0.001 + 0.7 * torch.sigmoid(noise)
+    terms = model.bottleneck(x, y, eps=eps)
+    z = f[:, None] * torch.exp(alpha[:, None] * eps)
+    each = -classifier(z).log_softmax(2)[torch.arange(4), :, y]
+    assert_close(terms["ignorance"], each.mean(1))
+    law = LogNormal(0.3 * torch.ones(2).double(), np.exp(-0.5) * torch.ones(2).double())
+    assert_close(terms["rate"], kl_divergence(LogNormal(f.log(), alpha), law).sum(1))
+    assert_close(model.encode(x), f)
+    assert_close(model.score(x), -terms["rate"])
+
+
+def test_noisier_features_tell_less(tmp_path):
+    draw = np.random.default_rng(0)
+    y = np.arange(600) % 3
+    x = np.eye(3)[y] * 3 + draw.normal(size=(600, 3))
+    data, rates = load({"x": x.astype(np.float32), "y": y}), []
+    for beta in (1e-3, 0.3):
+        system = reparam.build("information-dropout", data, latent=4, width=16, beta=beta, lr=1e-2)
+        system = reparam.train(system, tmp_path / str(beta), data=data, steps=150)
+        rates.append(-system.score(data.test.x).mean())
+        if beta < 0.1:
+            assert (system.model.classify(data.test.x) == data.test.y).float().mean() > 0.8
+    assert rates[1] < rates[0] / 2
+
+
+def test_without_labels_information_dropout_is_a_vae():
+    encoder = nn.Sequential(nn.Linear(5, 4), LogNormalCode(4, 2))
+    model = VAE(encoder, nn.Sequential(nn.Linear(2, 5), FixedGaussianNoise(1.0, False)), 2, draws=4000)
+    model.prior = LogNormalPrior(2)
+    x = numbers(3, 5).float()
+    terms = model.negative_elbo(x, eps=numbers(3, 4000, 2, seed=1).float())
+    exact = encoder(x).kl(model.prior())
+    assert_close(terms["rate"], exact, rtol=0.1, atol=0.05)
+
+
+def test_noise_without_a_bound_is_refused():
+    data = load({"x": np.zeros((20, 3), np.float32) + np.arange(20)[:, None], "y": np.arange(20) % 2})
+    with pytest.raises(ReparamError, match="largest deviation"):
+        reparam.build("information-dropout", data, most=0.0)
 
 
 # Fader networks

@@ -10,7 +10,15 @@ from scipy import stats
 from torch import Tensor
 from torch.testing import assert_close
 
-from reparam.distributions import Bernoulli, ContinuousBernoulli, Delta, DiscretisedLogistic, Gaussian, total
+from reparam.distributions import (
+    Bernoulli,
+    ContinuousBernoulli,
+    Delta,
+    DiscretisedLogistic,
+    Gaussian,
+    LogNormal,
+    total,
+)
 
 LOGITS = [0.0, *(s * v for v in (1e-8, 1e-4, 0.0099, 0.0101, 0.099, 0.101, 0.5, 3.0, 30.0) for s in (1, -1))]
 LEVELS = torch.arange(256, dtype=torch.float64) / 255
@@ -49,6 +57,21 @@ def test_gaussian_integrates_to_one(mean: float, log_std: float):
     x, w = grid(mean - 12 * std, mean + 12 * std)
     one = integral(Gaussian(repeated(mean, x), repeated(log_std, x)).log_prob(x), w)
     assert_close(one, torch.ones_like(one), rtol=1e-9, atol=0)
+
+
+def test_log_normal_is_torch_s():
+    location, log_std, noise = (column(*row) for row in ((0.5, -1.0), (-1.0, 0.2), (0.3, -2.0)))
+    p, reference = LogNormal(location, log_std), torch.distributions.LogNormal(location, log_std.exp())
+    z = p.at(noise)
+    assert_close(p.log_prob(z), reference.log_prob(z)[:, 0])
+    assert_close(p.mean, reference.mean)
+    assert_close(p.median, reference.icdf(column(0.5, 0.5)))
+    draws, log_q = p.draws(noise[:, None])
+    assert_close(draws[:, 0], z)
+    assert_close(log_q[:, 0], p.log_prob(z))
+    other = torch.distributions.LogNormal(column(0.2, 0.2), column(0.7, 0.7))
+    kl = p.kl(LogNormal(column(0.2, 0.2), column(0.7, 0.7).log()))
+    assert_close(kl, torch.distributions.kl_divergence(reference, other)[:, 0])
 
 
 @pytest.mark.parametrize("logit", LOGITS)

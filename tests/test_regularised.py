@@ -13,10 +13,11 @@ import reparam
 from reparam.data import load
 from reparam.distributions import Gaussian
 from reparam.errors import ReparamError
-from reparam.models.beta_tc_vae import BetaTCVAE, _log_stratified
+from reparam.models.beta_tc_vae import BetaTCVAE, log_stratified
 from reparam.models.capacity_vae import CapacityVAE
 from reparam.models.dip_vae import DIPVAE, of_codes, of_means
 from reparam.models.factor_vae import FactorVAE
+from reparam.models.hfvae import HFVAE
 from reparam.models.info_vae import InfoVAE
 from reparam.noise import Normal
 
@@ -68,7 +69,7 @@ def log_density(z: Tensor, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(("batch", "examples"), [(2, 2), (4, 9), (5, 1000)])
 def test_the_weights_of_the_mixture(batch: int, examples: int):
-    weights = _log_stratified(numbers(batch, 2), examples).exp()
+    weights = log_stratified(numbers(batch, 2), examples).exp()
     assert_close(weights.diagonal(), torch.full((batch,), 1 / examples).double())
     assert_close(weights.sum(1), torch.ones(batch).double())
     assert_close(weights, weights.t())
@@ -120,6 +121,71 @@ def test_codes_that_are_independent_have_no_total_correlation():
 def test_one_example_estimates_no_mixture():
     with pytest.raises(ReparamError, match="at least 2 examples"):
         BetaTCVAE(Encoder(), Decoder(), 2, 6).negative_elbo(X[:1], eps=numbers(1, 2))
+
+
+# HFVAE
+
+
+class Wide(nn.Module):
+    """x (n, 6) → N(x₁₂₃, exp(¼ x₄₅₆)²) over (n, 3)."""
+
+    def forward(self, x: Tensor) -> Gaussian:
+        return Gaussian(x[:, :3], 0.25 * x[:, 3:])
+
+
+@pytest.mark.parametrize(("group", "parts"), [(1, [[0], [1], [2]]), (2, [[0, 1], [2]]), (3, [[0, 1, 2]])])
+def test_with_all_data_in_the_batch_the_parts_of_groups_are_exact(group: int, parts: list[list[int]]):
+    x, eps = numbers(5, 6), numbers(5, 3, seed=1)
+    terms = HFVAE(Wide(), Decoder(), 3, 5, group=group).negative_elbo(x, eps=eps)
+    z = Wide()(x).at(eps)
+    normal = torch.distributions.Normal(x[:, :3], torch.exp(0.25 * x[:, 3:]))
+    each = normal.log_prob(z[:, None])
+
+    def log_q(dimensions: list[int]) -> Tensor:
+        return each[:, :, dimensions].sum(2).exp().mean(1).log()
+
+    groups, factors = sum(map(log_q, parts)), sum(log_q([j]) for j in range(3))
+    assert_close(terms["information"], each.sum(2).diagonal() - log_q([0, 1, 2]))
+    assert_close(terms["between"], log_q([0, 1, 2]) - groups)
+    assert_close(terms["within"], groups - factors)
+    assert_close(terms["dimensions"], factors - torch.distributions.Normal(0, 1).log_prob(z).sum(1))
+
+
+def test_groups_of_one_are_the_beta_tc_vae():
+    eps = numbers(6, 2, seed=1)
+    ours = HFVAE(Encoder(), Decoder(), 2, 9, group=1).negative_elbo(X, eps=eps)
+    theirs = BetaTCVAE(Encoder(), Decoder(), 2, 9).negative_elbo(X, eps=eps)
+    assert_close(ours["between"], theirs["correlation"])
+    assert_close(ours["within"], torch.zeros(6).double(), rtol=0, atol=1e-12)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ("distortion", "information", "dimensions"))
+
+
+def test_a_correlation_within_a_group_is_none_between():
+    # A line in dimensions 1 and 2 and nothing in 3 and 4: all of log 8 is within the first group.
+    side = torch.linspace(-2, 2, 8).double()
+    means = torch.stack([side, side, 0 * side, 0 * side], 1)
+
+    class Line(nn.Module):
+        def forward(self, x: Tensor) -> Gaussian:
+            return Gaussian(x, torch.full_like(x, -8.0))
+
+    model = HFVAE(Line(), Line(), 4, 8, group=2)
+    terms = model.negative_elbo(means, eps=numbers(8, 4))
+    assert_close(terms["between"], torch.zeros(8).double(), rtol=0, atol=1e-6)
+    assert_close(terms["within"].mean().item(), math.log(8), rtol=0, atol=0.2)
+
+
+def test_the_hfvae_weighs_its_parts():
+    system = reparam.build("hfvae", DATA, latent=4, alpha=0.5, beta=3.0, gamma=2.0)
+    (move,) = system.model.turns()[0].moves
+    parts = {"information": 0.5, "between": 3.0, "within": 2.0, "dimensions": 1.0}
+    assert move.weights == {"distortion": 1.0, **parts}
+
+
+@pytest.mark.parametrize("group", [0, 5])
+def test_groups_that_cannot_be_are_refused(group: int):
+    with pytest.raises(ReparamError, match="hfvae: groups of"):
+        reparam.build("hfvae", DATA, latent=4, group=group)
 
 
 # FactorVAE

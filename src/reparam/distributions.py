@@ -76,6 +76,39 @@ class Gaussian(NamedTuple):
         return z, -0.5 * (noise.square() + LOG_2PI).sum(2) - total(self.log_std.expand_as(self.mean))[:, None]
 
 
+class LogNormal(NamedTuple):
+    """Independent log-normals: exp(location) times noise of median 1; `log_std` is of the logarithm."""
+
+    location: Tensor
+    log_std: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.exp(self.location + 0.5 * torch.exp(2 * self.log_std))
+
+    @property
+    def median(self) -> Tensor:
+        return torch.exp(self.location)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        log_x = x.log()
+        return Gaussian(self.location, self.log_std).log_prob(log_x) - total(log_x)
+
+    def kl(self, prior: "LogNormal") -> Tensor:
+        """KL to another, (n,): that of the logarithms' normal laws, as both are pushed through exp."""
+        spread = torch.exp(2 * self.log_std) + (self.location - prior.location).square()
+        return total(prior.log_std - self.log_std + 0.5 * spread * torch.exp(-2 * prior.log_std) - 0.5)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """exp(location + std · noise), noise ~ N(0, I)."""
+        return torch.exp(Gaussian(self.location, self.log_std).at(noise))
+
+    def draws(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """k draws an example and their log densities: (n, k, latent) → (n, k, latent) and (n, k)."""
+        log_z, log_q = Gaussian(self.location, self.log_std).draws(noise)
+        return torch.exp(log_z), log_q - log_z.sum(2)
+
+
 class FullGaussian(NamedTuple):
     """A normal law with any covariance L Lᵀ: mean (n, d), L (n, d, d) lower triangular, diagonal positive."""
 

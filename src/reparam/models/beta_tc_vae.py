@@ -55,9 +55,9 @@ class BetaTCVAE(Model):
         z = q.at(eps)
         joint = Gaussian(gather(q.mean), gather(q.log_std))
         # log q(zⱼ of row i | x of row k): (n, m, latent)
-        each = _log_normal(z[:, None], joint.mean, joint.log_std)
-        log_weight = mine(_log_stratified(joint.mean, self.examples))
-        log_q_x = total(_log_normal(z, q.mean, q.log_std))
+        each = log_normal(z[:, None], joint.mean, joint.log_std)
+        log_weight = mine(log_stratified(joint.mean, self.examples))
+        log_q_x = total(log_normal(z, q.mean, q.log_std))
         log_q = (each.sum(2) + log_weight).logsumexp(1)
         log_factors = (each + log_weight[:, :, None]).logsumexp(1).sum(1)
         log_prior = -0.5 * total(z.square() + LOG_2PI)
@@ -85,12 +85,12 @@ class BetaTCVAE(Model):
         return self.decode(z)
 
 
-def _log_normal(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+def log_normal(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """The log density of each dimension by itself."""
     return -0.5 * (((x - mean) * torch.exp(-log_std)).square() + LOG_2PI) - log_std
 
 
-def _log_stratified(means: Tensor, examples: int) -> Tensor:
+def log_stratified(means: Tensor, examples: int) -> Tensor:
     """log of the weights in q̂ of a batch's m posteriors: (m, m), row i for the z of example i.
 
     Of the N terms of q(z) = 1/N Σ q(z|x), that of z's own example is known: 1/N. The others of the batch
@@ -98,7 +98,7 @@ def _log_stratified(means: Tensor, examples: int) -> Tensor:
     """
     batch = len(means)
     if batch < 2:
-        raise ReparamError("beta-tc-vae estimates q(z) by the batch: give it at least 2 examples.")
+        raise ReparamError("q(z) is estimated by the batch: give it at least 2 examples.")
     n = max(examples, batch)  # a batch of more than an epoch holds some examples twice
     weights = means.new_full((batch, batch), math.log((n - 1) / (n * (batch - 1))))
     return weights.fill_diagonal_(-math.log(n))

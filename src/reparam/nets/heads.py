@@ -15,6 +15,7 @@ from reparam.distributions import (
     FullGaussian,
     Gaussian,
     Judgement,
+    LogNormal,
 )
 from reparam.errors import ReparamError
 from reparam.nets.batch_norm import BatchNorm
@@ -77,6 +78,25 @@ class FullGaussianCode(nn.Module):
         factor = torch.diag_embed(torch.exp(log_std.clamp(-10, 5)))
         examples = torch.arange(len(rest), device=rest.device)[:, None]
         return FullGaussian(mean, factor.index_put((examples, rows, columns), rest))
+
+
+class LogNormalCode(nn.Module):
+    """(n, features) → log-normal codes (n, latent): softplus features times noise.
+
+    Achille & Soatto 2018 (arXiv:1611.01353). `most` bounds the deviation of the noise's logarithm.
+    """
+
+    def __init__(self, features: int, latent: int, most: float = 0.7) -> None:
+        super().__init__()
+        if not most > 0:
+            raise ReparamError(f"the noise's largest deviation is {most:g}; give a number above 0.")
+        self.linear, self.most = nn.Linear(features, 2 * latent), most
+
+    def forward(self, features: Tensor) -> LogNormal:
+        feature, noise = exact(self.linear(features)).chunk(2, 1)
+        # Floors as in the authors' code: neither logarithm may become infinite.
+        std = 0.001 + self.most * torch.sigmoid(noise)
+        return LogNormal(F.softplus(feature).clamp_min(1e-4).log(), std.log())
 
 
 class BatchNormalisedCode(nn.Module):

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reparam.distributions import FullGaussianMixture, GaussianMixture, Prior, StandardNormal
+from reparam.distributions import FullGaussianMixture, GaussianMixture, LogNormal, Prior, StandardNormal
 from reparam.errors import ReparamError
 from reparam.nets.flows import CouplingFlow, Flow
 from reparam.noise import Choosing, Normal, Shape, Source
@@ -43,6 +43,21 @@ class MixturePrior(PriorNetwork):
 
     def forward(self, encoder: nn.Module | None = None) -> GaussianMixture:
         return GaussianMixture(self.logits, self.means, self.log_std.clamp(-10, 5))
+
+
+class LogNormalPrior(PriorNetwork):
+    """One log-normal law, learned, for every dimension; it begins as that of exp(u), u ~ N(0, 1).
+
+    Achille & Soatto 2018 (arXiv:1611.01353), for features of softplus.
+    """
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.source, self.latent = Normal((latent,)), latent
+        self.location, self.log_std = nn.Parameter(torch.zeros(1, 1)), nn.Parameter(torch.zeros(1, 1))
+
+    def forward(self, encoder: nn.Module | None = None) -> LogNormal:
+        return LogNormal(*(p.expand(1, self.latent) for p in (self.location, self.log_std.clamp(-10, 5))))
 
 
 class FullMixturePrior(PriorNetwork):

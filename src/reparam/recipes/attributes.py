@@ -1,14 +1,17 @@
-"""Codes that know the label, and codes that must not: VIB, fader networks and the fair autoencoder."""
+"""Codes that know the label, by VIB and information dropout, and that must not: fader networks, VFAE."""
 
 from torch import nn
 
 from reparam.models.fader import Fader
+from reparam.models.information_dropout import InformationDropout
 from reparam.models.vfae import VFAE
 from reparam.models.vib import VIB
 from reparam.nets import choose
 from reparam.nets.choose import Network
 from reparam.nets.conditional import Conditioned
+from reparam.nets.heads import LogNormalCode
 from reparam.nets.mlp import mlp
+from reparam.nets.priors import LogNormalPrior
 from reparam.optimisers import Adam
 from reparam.recipes.vae import Likelihood, noise_of
 from reparam.registry import DataFacts, Recipe
@@ -31,6 +34,32 @@ def vib(
     encoder = encoder or choose.encoder(data.shape, latent, network, width)
     model = VIB(encoder, nn.Linear(latent, classes), latent, draws=draws, beta=beta)
     return Recipe(model, {"default": Adam(lr, betas=(0.5, 0.999))}, batch_size=100)
+
+
+def information_dropout(
+    data: DataFacts,
+    *,
+    latent: int = 32,
+    draws: int = 1,
+    beta: float = 1e-3,
+    most: float = 0.7,
+    network: Network = "auto",
+    width: int = 256,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+) -> Recipe:
+    """One noisy layer before a linear classifier; no noise has a larger deviation than `most`.
+
+    beta is the whole weight of the rate; the authors' code has 3 over the number of training examples, and
+    two noisy layers.
+    """
+    classes = data.require_all_labels("information-dropout")
+    if encoder is None:
+        body = choose.body(data.shape, network, width)
+        encoder = nn.Sequential(body, LogNormalCode(body.features, latent, most))  # pyright: ignore[reportArgumentType]
+    classifier, prior = nn.Linear(latent, classes), LogNormalPrior(latent)
+    model = InformationDropout(encoder, classifier, prior, latent, draws=draws, beta=beta)
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100)
 
 
 def fader(

@@ -9,6 +9,7 @@ from reparam.models.beta_tc_vae import BetaTCVAE
 from reparam.models.capacity_vae import CapacityVAE
 from reparam.models.dip_vae import DIPVAE, of_codes, of_means
 from reparam.models.factor_vae import FactorVAE
+from reparam.models.hfvae import HFVAE
 from reparam.models.hsic_vae import HSICVAE
 from reparam.models.info_vae import InfoVAE
 from reparam.nets import heads
@@ -37,6 +38,33 @@ def beta_tc_vae(
     encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
     model = BetaTCVAE(encoder, decoder, latent, data.examples, beta=beta)
     return Recipe(model, {"default": Adam(lr)})
+
+
+def hfvae(
+    data: DataFacts,
+    *,
+    latent: int = 10,
+    group: int = 2,
+    alpha: float = 1.0,
+    beta: float = 6.0,
+    gamma: float = 1.0,
+    network: Network = "auto",
+    width: int = 256,
+    likelihood: Likelihood = "auto",
+    std: float = 0.1,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """beta weighs the correlation between groups of `group` codes, gamma that within, alpha I(x; z).
+
+    So a factor that takes two dimensions, as an angle does, may have a group to itself.
+    """
+    encoder, decoder = networks(data, latent, network, width, likelihood, std, encoder, decoder)
+    weights = {"alpha": alpha, "beta": beta, "gamma": gamma}
+    return Recipe(
+        HFVAE(encoder, decoder, latent, data.examples, group=group, **weights), {"default": Adam(lr)}
+    )
 
 
 def factor_vae(
