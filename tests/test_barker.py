@@ -1,4 +1,4 @@
-"""The minibatch test of Metropolis–Hastings: its law, what it accepts, and where its chains end."""
+"""Barker's test on a few examples: its law, what it accepts, and how many it asks for."""
 
 import math
 
@@ -9,12 +9,32 @@ from scipy.special import expit
 from scipy.stats import norm
 from torch import Tensor
 
-from reparam.barker import accepts, correction, transition
+from reparam.barker import Decision, accepts, correction
 from reparam.errors import ReparamError
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def tried(ratios: Tensor, draw: torch.Generator, exact: bool = True, **options: float) -> Decision:
+    """A test of these log ratios, a row an example; a column at random each time where they are noisy."""
+
+    def of(rows: Tensor) -> Tensor:
+        noise = torch.randint(ratios.shape[1], (len(rows),), generator=draw)
+        return ratios[rows, noise]
+
+    def every() -> Tensor:
+        return of(torch.arange(len(ratios)))
+
+    u = torch.stack([torch.rand((), generator=draw), torch.randn((), generator=draw)])
+    return accepts(
+        lambda n: of(torch.randint(len(ratios), (n,), generator=draw)),
+        len(ratios),
+        u,
+        every=every if exact else None,
+        **options,  # pyright: ignore[reportArgumentType]
+    )
 
 
 @pytest.mark.parametrize(("std", "error"), [(1.0, 2e-4), (1.1, 6e-4)])
@@ -29,82 +49,85 @@ def test_a_normal_and_its_correction_make_a_logistic(std: float, error: float):
     assert float(law.mass.sum()) == pytest.approx(1)
 
 
-def test_draws_of_the_correction_have_its_variance():
-    draws = correction(1.0).draw(100_000, generator())
+def test_draws_of_the_correction_have_its_law():
+    law = correction(1.0)
+    draws = law.at(torch.rand(200_000, generator=generator()))
     assert draws.mean().item() == pytest.approx(0, abs=0.02)
     assert draws.var().item() == pytest.approx(2.29, abs=0.04)
+    edges = law.points + (law.points[1] - law.points[0]) / 2
+    shares = (draws[:, None] < edges[::40]).double().mean(0)
+    torch.testing.assert_close(shares, law.mass.cumsum(0)[::40], atol=4e-3, rtol=0)
+    assert float(law.at(torch.tensor(0.0))) >= -12.1
+    assert float(law.at(torch.tensor(1 - 2.0**-24))) <= 12.1
+
+
+def shifted(delta: float, spread: float, noise: float = 0.0) -> Tensor:
+    """Log ratios of 2,000 examples whose sum is delta."""
+    draw = generator(1)
+    ratios = spread * torch.randn(2000, 1, generator=draw, dtype=torch.float64)
+    noisy = noise * torch.randn(2000, 50, generator=draw, dtype=torch.float64)
+    return ratios - ratios.mean() + noisy - noisy.mean() + delta / 2000
 
 
 @pytest.mark.parametrize("delta", [-3.0, -1.0, 0.0, 0.5, 2.0])
-def test_a_proposal_is_accepted_with_the_sigmoid_of_its_gain(delta: float):
-    draw = generator(1)
-    ratios = torch.randn(2000, generator=draw, dtype=torch.float64)
-    ratios = (ratios - ratios.mean()) * 0.004 + delta / 2000  # of a batch of 100 the error is 0.8
-    trials = [accepts(lambda rows: ratios[rows], 2000, draw, batch=100) for _ in range(2000)]
+@pytest.mark.parametrize(
+    ("spread", "noise", "used"),
+    [
+        (0.004, 0.0, (100, 250)),  # of a batch of 100 the error is 0.8
+        (0.01, 0.0, (200, 1500)),  # batches grow
+        (0.05, 0.0, (2000, 2500)),  # all are looked at, after the first batch
+        (0.005, 0.03, (2000, 9000)),  # and over and over, where each is an estimate
+    ],
+)
+def test_a_proposal_is_accepted_with_the_sigmoid_of_its_gain(
+    delta: float, spread: float, noise: float, used: tuple[int, int]
+):
+    draw, ratios, trials = generator(2), shifted(delta, spread, noise), []
+    for _ in range(1000):
+        trials.append(tried(ratios, draw, exact=not noise, batch=100))
     share = sum(t.accepted for t in trials) / len(trials)
     assert share == pytest.approx(expit(delta), abs=4 * math.sqrt(0.25 / len(trials)))
-    assert max(t.used for t in trials) < 2000
+    assert used[0] <= np.mean([t.used for t in trials]) <= used[1]
 
 
-def test_the_batch_grows_until_its_error_is_small_enough_and_to_all_examples_at_most():
-    draw = generator(2)
-    looked: list[int] = []
-
-    def ratio(of: Tensor, rows: Tensor) -> Tensor:
-        looked.append(len(rows))
-        return of[rows]
-
-    flat, wild = torch.zeros(1000), torch.randn(1000, generator=draw)
-    assert accepts(lambda rows: ratio(flat, rows), 1000, draw, batch=50).used == 50
-    looked.clear()
-    assert accepts(lambda rows: ratio(wild, rows), 1000, draw, batch=50).used == 1000
-    assert looked == [50, 50, 100, 200, 400, 1000]  # rows are kept, until all are looked at
+def test_what_the_proposal_gains_and_the_temperature_are_counted():
+    draw, ratios = generator(3), shifted(2.0, 0.004)
+    for options, delta in (({"gain": -1.5}, 0.5), ({"temperature": 4.0}, 0.5)):
+        accepted = [tried(ratios, draw, batch=100, **options).accepted for _ in range(1000)]
+        assert np.mean(accepted) == pytest.approx(expit(delta), abs=0.063)
 
 
-def test_a_chain_has_the_posterior_of_a_gaussian_mean():
-    draw = generator(3)
-    x = 0.7 + torch.randn(400, generator=draw, dtype=torch.float64)
-    precision = 400 + 1.0  # N(0, 1) prior, N(µ, 1) data
-    centre, at, kept = float(x.sum()) / precision, torch.zeros(1, dtype=torch.float64), []
-    for i in range(4000):
-        at, _ = transition(
-            lambda p, rows: -0.5 * (x[rows] - p).square(), lambda p: -0.5 * p.square().sum(),
-            at, 0.1, 400, draw,
-        )  # fmt: skip
-        if i >= 500:
-            kept.append(at.item())
-    assert np.mean(kept) == pytest.approx(centre, abs=0.015)
-    assert np.std(kept) == pytest.approx(precision**-0.5, rel=0.15)
+def test_examples_seen_are_kept_and_as_many_more_are_asked_for_as_the_error_needs():
+    asked, draw = [], generator(4)
+    ratios = 0.01 * torch.randn(10_000, generator=draw, dtype=torch.float64)  # wants 10,000² · 0.01² = 10,000
+
+    def some(n: int) -> Tensor:
+        asked.append(n)
+        return ratios[torch.randint(10_000, (n,), generator=draw)] / 3
+
+    used = accepts(some, 10_000, torch.zeros(2), every=lambda: ratios, batch=50).used
+    assert used == sum(asked) < 3000
+    assert asked[0] == 50
+    assert used > 1111
 
 
-def test_a_tempered_mixture_of_a_million_takes_few_examples():
-    """Seita et al. 2017, §6.1: two modes, of which a mean and a sum of means are sampled."""
-    draw, n = generator(4), 10**6
-    first = torch.rand(n, generator=draw) < 0.5
-    x = torch.where(first, 0.0, 1.0) + math.sqrt(2) * torch.randn(n, generator=draw)
+def test_a_hopeless_proposal_is_refused_at_a_glance():
+    wild = 1000 * torch.randn(10_000, 1, generator=generator(5)).abs().neg()
+    assert tried(wild, generator()) == Decision(False, 50)
+    assert tried(-wild, generator()) == Decision(True, 50)
 
-    def log_likelihood(p: Tensor, rows: Tensor) -> Tensor:
-        means = torch.stack([p[0], p[0] + p[1]])
-        return (-0.25 * (x[rows, None] - means).square()).logsumexp(1)
 
-    def log_prior(p: Tensor) -> Tensor:
-        return -0.5 * (p[0].square() / 10 + p[1].square())
-
-    at, used, means = torch.tensor([0.0, 1.0]), [], []
-    for _ in range(1000):
-        at, decision = transition(log_likelihood, log_prior, at, 0.15, n, draw, temperature=10**4)
-        used.append(decision.used)
-        means.append(float(at[0] + at[1] / 2))
-    assert np.mean(used) <= 300
-    assert np.mean(means[200:]) == pytest.approx(0.5, abs=0.08)  # both modes have this centre
+@pytest.mark.parametrize("value", [math.nan, -math.inf, math.inf])
+def test_a_ratio_that_is_no_number_refuses(value: float):
+    assert tried(torch.full((100, 1), value), generator()) == Decision(False, 50)
 
 
 @pytest.mark.parametrize("options", [{"batch": 1}, {"temperature": 0.0}, {"std": 1.3}, {"std": 0.0}])
 def test_what_cannot_be_tested_is_refused(options: dict[str, float]):
     with pytest.raises(ReparamError, match=r"batch=|std="):
-        accepts(lambda rows: rows.double(), 100, generator(), **options)  # pyright: ignore[reportArgumentType]
+        tried(torch.zeros(100, 1), generator(), **options)
 
 
-def test_an_infinite_ratio_is_refused():
-    with pytest.raises(ReparamError, match="infinite"):
-        accepts(lambda rows: rows.double() / 0, 100, generator())
+def test_noise_that_no_number_of_draws_overcomes_is_an_error():
+    with pytest.raises(ReparamError, match="smaller steps"):
+        tried(shifted(0.0, 0.0, 1.0), generator(), exact=False)

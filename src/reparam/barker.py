@@ -1,8 +1,8 @@
-"""Metropolis–Hastings that looks at a few examples a step: Barker's test, its noise made of the batch's own.
+"""Barker's test of Metropolis–Hastings on a few examples a step: its own noise is made of the batch's.
 
 Seita et al. 2017, An Efficient Minibatch Acceptance Test for Metropolis-Hastings (arXiv:1610.06848). For what
 all examples share, such as a decoder's weights; a code of one example has one term of likelihood, and nothing
-to save.
+to save. `samplers.py` makes moves of it.
 """
 
 import math
@@ -16,9 +16,8 @@ from torch import Tensor
 from reparam.errors import ReparamError
 
 SPAN, CELLS, ROUNDS = 12.0, 401, 800
-
-LogLikelihood = Callable[[Tensor, Tensor], Tensor]
-"""Parameters (d,) and rows (b,) → log p(x|parameters) of each row, (b,), in nats."""
+SURE = 6.0  # standard errors that an estimate is never off by
+MOST = 100  # times as many draws as examples, where no number of them leaves no error
 
 
 class Correction(NamedTuple):
@@ -27,11 +26,12 @@ class Correction(NamedTuple):
     points: Tensor
     mass: Tensor
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """n draws (n,) float64: a cell by its mass, uniform within it."""
-        cells = torch.multinomial(self.mass, n, replacement=True, generator=generator)
-        within = torch.rand(n, generator=generator, dtype=torch.float64) - 0.5
-        return self.points[cells] + (self.points[1] - self.points[0]) * within
+    def at(self, u: Tensor) -> Tensor:
+        """The inverse distribution function at u ~ U[0, 1), of any shape: float64, uniform within a cell."""
+        steps = self.mass.cumsum(0)
+        cell = torch.searchsorted(steps, u.double(), right=True).clamp_max(len(steps) - 1)
+        within = (u - steps[cell]) / self.mass[cell] + 0.5
+        return self.points[cell] + (self.points[1] - self.points[0]) * within.clamp(-0.5, 0.5)
 
     @property
     def variance(self) -> float:
@@ -72,80 +72,59 @@ class Decision(NamedTuple):
 
 
 def accepts(
-    log_ratio: Callable[[Tensor], Tensor],
+    some: Callable[[int], Tensor],
     examples: int,
-    generator: torch.Generator,
+    draw: Tensor,
     *,
-    prior: float = 0.0,
+    every: Callable[[], Tensor] | None = None,
+    gain: float = 0.0,
     batch: int = 50,
     temperature: float = 1.0,
     std: float = 1.0,
 ) -> Decision:
     """Barker's test, accepting with probability sigmoid(Δ), on as few examples as its noise allows.
 
-    Δ = prior + (1 / temperature) Σ over all examples of log p(x|proposed) / p(x|now). A batch's estimate
-    has an error of about N(0, s²); below std² that is made up to a logistic law, the test's own randomness,
-    and until then the batch is doubled, the rows kept. With all examples there is no error.
+    Δ = gain + (1 / temperature) Σ over all examples of log p(x|proposed) / p(x|now). The estimate of it from
+    b examples has an error of about N(0, s²). Below std² that is made up to a logistic law, the test's own
+    randomness; until then as many examples more are looked at as the error asks for, those seen being kept.
 
     Args:
-        log_ratio: rows (b,) → log p(x|proposed) − log p(x|now), (b,), of always the same two.
-        examples: how many there are; rows are drawn with replacement.
-        generator: of rows and decisions.
-        prior: log of the ratio of priors, and of the proposal's densities where it is not symmetric.
+        some: n → the log ratios (n,) of n more examples, drawn with replacement, of always the same two.
+        examples: how many there are.
+        draw: (2,), a uniform number and a normal one: the test's randomness.
+        every: the log ratios of all examples, which leave no error; None where each is an estimate itself.
+        gain: what is known without examples: log of the ratio of the proposal's densities.
         batch: examples looked at first, at least 2; below 50 the error is hardly normal.
         temperature: above 1 the posterior is flattened; it is then not the posterior that is sampled.
         std: what the error is made up to.
 
-    Raises ReparamError for numbers out of range, and ratios that are no numbers.
+    A ratio that is infinite or no number refuses the proposal. Raises ReparamError for numbers out of range,
+    and where the noise of the ratios asks for more than MOST draws of each.
     """
     if batch < 2 or examples < 1 or not temperature > 0:
         raise ReparamError(
             f"batch={batch}, examples={examples}, temperature={temperature:g}: give batch ≥ 2, examples ≥ 1 "
             "and temperature > 0."
         )
-    noise, seen, scale = correction(std), torch.zeros(0, dtype=torch.float64), examples / temperature
-    while len(seen) < examples:
-        more = max(batch - len(seen), len(seen))
-        if len(seen) + more >= examples:
-            rows, seen = torch.arange(examples), seen[:0]
+    noise, scale = correction(std), examples / temperature
+    seen, used, wanted = torch.zeros(0, dtype=torch.float64), 0, batch
+    while True:
+        if every is not None and wanted >= examples:
+            seen, used, error = every().double().cpu(), used + examples, 0.0
+        elif wanted > MOST * examples:
+            raise ReparamError(
+                f"the noise of the loss itself leaves the test of a proposal in doubt: {wanted:,} draws of "
+                f"{examples:,} examples would be needed. Take smaller steps, or more draws in the loss."
+            )
         else:
-            rows = torch.randint(examples, (more,), generator=generator)
-        seen = torch.cat([seen, log_ratio(rows).double().cpu()])
-        if not torch.isfinite(seen).all():
-            raise ReparamError("a ratio of likelihoods is infinite or no number; take smaller steps.")
-        error = 0.0 if len(seen) == examples else scale**2 * float(seen.var()) / len(seen)
+            seen = torch.cat([seen, some(wanted - len(seen)).double().cpu()])
+            used, error = len(seen), scale**2 * float(seen.var()) / len(seen)
+        delta = gain + scale * float(seen.mean())
+        if not math.isfinite(delta):
+            return Decision(False, used)
         if error < std**2:
-            fill = math.sqrt(std**2 - error) * torch.randn((), generator=generator, dtype=torch.float64)
-            delta = prior + scale * seen.mean() + fill + noise.draw(1, generator)[0]
-            return Decision(bool(delta > 0), len(seen))
-    raise AssertionError("all examples leave no error")
-
-
-def transition(
-    log_likelihood: LogLikelihood,
-    log_prior: Callable[[Tensor], Tensor],
-    at: Tensor,
-    step: float,
-    examples: int,
-    generator: torch.Generator,
-    *,
-    batch: int = 50,
-    temperature: float = 1.0,
-    std: float = 1.0,
-) -> tuple[Tensor, Decision]:
-    """The next parameters (d,) of a random walk with normal steps, and how they were decided.
-
-    The prior, log_prior(at) a scalar, is not tempered.
-    """
-    proposed = at + step * torch.randn(at.shape, generator=generator, dtype=at.dtype)
-    with torch.no_grad():
-        decision = accepts(
-            lambda rows: log_likelihood(proposed, rows) - log_likelihood(at, rows),
-            examples,
-            generator,
-            prior=float(log_prior(proposed) - log_prior(at)),
-            batch=batch,
-            temperature=temperature,
-            std=std,
-        )
-    return (proposed if decision.accepted else at), decision
+            fill = math.sqrt(std**2 - error) * float(draw[1])
+            return Decision(delta + fill + float(noise.at(draw[0])) > 0, used)
+        if abs(delta) > SPAN + SURE * math.sqrt(error):  # no noise of the test would change that
+            return Decision(delta > 0, used)
+        wanted = max(math.ceil(1.1 * len(seen) * error / std**2), len(seen) + batch)

@@ -4,9 +4,19 @@ k draws an example (n, k, latent), values in nats; the prior is N(0, I) unless a
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reparam.distributions import Gaussian, Posterior, Prior, StandardNormal, total
+from reparam.distributions import (
+    LOG_2PI,
+    Bernoulli,
+    Distribution,
+    Gaussian,
+    Posterior,
+    Prior,
+    StandardNormal,
+    total,
+)
 from reparam.errors import ReparamError
 
 NORMAL = StandardNormal()
@@ -61,3 +71,22 @@ def log_weights(decoder: nn.Module, q: Posterior, x: Tensor, eps: Tensor, p: Pri
     """log p(x|z) p(z) / q(z|x) at the draws of q that eps stands for: eps (n, k, latent) → (n, k)."""
     z, log_q = q.draws(eps)
     return log_joint(decoder, x, z, p) - log_q
+
+
+def of_every_code(law: Distribution, x: Tensor) -> Tensor:
+    """log p(x|z) of every example under every code, where law is p(·|z) of M codes: (n, …) → (n, M).
+
+    Raises ReparamError for another law than a Bernoulli or a Gaussian one.
+    """
+    flat = x.flatten(1)
+    match law:
+        case Bernoulli(logits):
+            logits = logits.flatten(1)
+            return flat @ logits.T - F.softplus(logits).sum(1)
+        case Gaussian(mean, log_std):
+            log_std = log_std.expand_as(mean).flatten(1)
+            standard = (flat[:, None] - mean.flatten(1)) * torch.exp(-log_std)
+            return -0.5 * (standard.square() + LOG_2PI).sum(2) - log_std.sum(1)
+    raise ReparamError(
+        f"a law of every code is a Bernoulli or a Gaussian one here, and no {type(law).__name__}."
+    )

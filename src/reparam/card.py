@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from reparam.data import Kind
 from reparam.data.bags import Bags
-from reparam.model import Model, Move, Turn, asks, player_names
+from reparam.model import Model, Move, Turn, asks, move_name, player_names
 from reparam.noise import Dirac, Permutation, Source, Streams
 from reparam.report.schema import Card, Layer, LossCard, NoiseCard, Player, TurnCard
 from reparam.report.schema import Move as MoveCard
+from reparam.samplers import MetropolisHastings, Mover
 from reparam.schedules import Weight
 
 ROWS = 2  # examples in the trial batch
@@ -50,6 +51,7 @@ def card(
     model: Model,
     shape: tuple[int, ...],
     *,
+    movers: Mapping[str, Mover] | None = None,
     data_noise: Mapping[str, Source] | None = None,
     examples: int | None = None,
     batch: Mapping[str, Tensor] | None = None,
@@ -60,6 +62,7 @@ def card(
     Args:
         model: any model; it is copied, and neither it nor any global generator is touched.
         shape: of one example.
+        movers: how its moves are made, by their names or `default`: which players are sampled.
         data_noise: the sources that the data draw, `Data.noise()`.
         examples: in the training data.
         batch: fields of two examples, where x of zeros (and y, class 0) is not something the losses take.
@@ -83,12 +86,13 @@ def card(
             for name, player in player_names(model).items()
         ],
         turns=[
-            _turn(model, turn, [t for t in terms[turn.name] if t not in model.state()])
+            _turn(model, turn, [t for t in terms[turn.name] if t not in model.state()], movers or {})
             for turn in model.turns()
         ],
         losses=[_loss(model, turn, terms[turn.name]) for turn in _distinct(model)],
         noise=[
             *(_source(model, name, source) for name, source in model.noise().items()),
+            *_of_chains(model, movers or {}, examples),
             *_around(model, data_noise or {}, examples),
         ],
         takes=list(made_of.takes),
@@ -131,7 +135,7 @@ def brief(model: Model) -> dict[str, list[str]]:
     flow, losses = [_flow(model)], []
     for turn in _distinct(model):
         formulas = _formulas(turn)
-        card = _turn(model, turn, [term for term in formulas if term not in model.state()])
+        card = _turn(model, turn, [term for term in formulas if term not in model.state()], {})
         times = f" ({turn.repeat} times a step)" if turn.repeat > 1 else ""
         flow += [f"{turn.name}{times}: {', '.join(move.players)} {_lowers(move)}" for move in card.moves]
         losses += [f"{term} = {formula}" for term, formula in formulas.items()]
@@ -230,19 +234,22 @@ def _field_shape(value: Any) -> str:
 # Turns and losses
 
 
-def _turn(model: Model, turn: Turn, terms: list[str]) -> TurnCard:
+def _turn(model: Model, turn: Turn, terms: list[str], movers: Mapping[str, Mover]) -> TurnCard:
     names = {id(module): name for name, module in player_names(model).items()}
-    return TurnCard(
-        name=turn.name, repeats=turn.repeat, moves=[_move(move, terms, names) for move in turn.moves]
-    )
+    moves = [
+        _move(move, terms, names, movers.get(move_name(model, turn, move), movers.get("default")))
+        for move in turn.moves
+    ]
+    return TurnCard(name=turn.name, repeats=turn.repeat, moves=moves)
 
 
-def _move(move: Move, terms: list[str], names: Mapping[int, str]) -> MoveCard:
+def _move(move: Move, terms: list[str], names: Mapping[int, str], mover: Mover | None) -> MoveCard:
     weights = move.weights or dict.fromkeys(terms, 1.0)
     when = move.when and _first_line(inspect.getdoc(move.when) or move.when.__name__)
     return MoveCard(
         players=[names[id(player)] for player in move.players],
         lowers={term: _weight(weight) for term, weight in weights.items()},
+        sampled=mover.words if isinstance(mover, MetropolisHastings) else None,
         when=when,
     )
 
@@ -330,6 +337,24 @@ def _at_evaluation(asking: list[str]) -> str:
     return "; ".join(words[ability] for ability in asking) or "not drawn"
 
 
+def _of_chains(model: Model, movers: Mapping[str, Mover], examples: int | None) -> Iterator[NoiseCard]:
+    """What is random in moves that sample."""
+    for turn in model.turns():
+        for move in turn.moves:
+            name = move_name(model, turn, move)
+            mover = movers.get(name, movers.get("default"))
+            if isinstance(mover, MetropolisHastings):
+                weights = sum(p.numel() for player in move.players for p in player.parameters())
+                for source, law in mover.noise(weights, examples or 1).items():
+                    yield NoiseCard(
+                        name=source,
+                        law=law.law if examples or source != "rows" else "uniform over the training examples",
+                        enters=[f"the chain of {name}"],
+                        redrawn="every step",
+                        evaluation="not drawn",
+                    )
+
+
 def _around(model: Model, data_noise: Mapping[str, Source], examples: int | None) -> Iterator[NoiseCard]:
     """What is random around the model: the data's noise, their order and the initial weights."""
     repeats = max(turn.repeat for turn in model.turns())
@@ -362,14 +387,19 @@ def _turn_lines(number: int, turn: TurnCard) -> Iterator[RenderableType]:
     yield Text.assemble(f"turn {number}  ", (turn.name, "bold"), repeats, together)
     for move in turn.moves:
         yield _indented(Text.assemble((", ".join(move.players), "cyan"), f" {_lowers(move)}"))
+        if move.sampled:
+            yield _indented(_indented(Text(move.sampled, "dim")))
         if move.when:
             yield _indented(_indented(Text(move.when, "dim")))
 
 
 def _lowers(move: MoveCard) -> str:
-    verb = "lowers" if len(move.players) == 1 else "lower"
     terms = " + ".join(_weighted(term, weight) for term, weight in move.lowers.items())
-    return f"{verb} {terms}".replace("+ −", "− ")
+    terms = terms.replace("+ −", "− ")
+    alone = len(move.players) == 1
+    if move.sampled:
+        return f"{'is' if alone else 'are'} sampled by exp(−N · ({terms}))"
+    return f"{'lowers' if alone else 'lower'} {terms}"
 
 
 def _weighted(term: str, weight: str) -> str:

@@ -135,6 +135,7 @@ def _entry(
     own_card = card(
         system.model,
         system.data.shape,
+        movers=system.recipe.optimisers,
         data_noise=yardstick.data.noise(),
         examples=len(yardstick.data.train.x),
         kind=system.data.kind,

@@ -26,13 +26,17 @@ from reparam.errors import ReparamError, unknown
 from reparam.model import Average, Model, Move, Terms, Turn, asks
 from reparam.noise import Dirac, Streams
 from reparam.optimisers import Adam, Optimiser
+from reparam.samplers import Mover
 from reparam.schedules import at
 from reparam.system import System
 from reparam.trainer import Trainer
 
 BANNERS = ("# Structure and training flow", "# Loss", "# Randomness")
 # Sources that runs and data have already.
-RESERVED = ("order", "weights", "flip", "flip_other", "partner", "labelled", "binarise")
+RESERVED = (
+    "order", "weights", "flip", "flip_other", "partner", "labelled", "binarise",
+    "proposal", "decision", "rows",
+)  # fmt: skip
 ABILITIES = (
     "sample",
     "score",
@@ -63,7 +67,7 @@ class Case:
 
     model: Model
     batch: Mapping[str, Tensor]
-    optimisers: Mapping[str, Optimiser] = field(default_factory=lambda: {"default": Adam()})
+    optimisers: Mapping[str, Mover] = field(default_factory=lambda: {"default": Adam()})
 
     @property
     def n(self) -> int:
@@ -108,7 +112,7 @@ def check(
     subject: System | Model,
     batch: Tensor | Mapping[str, Tensor] | None = None,
     *,
-    optimisers: Mapping[str, Optimiser] | None = None,
+    optimisers: Mapping[str, Mover] | None = None,
     clauses: Iterable[str] | None = None,
 ) -> None:
     """Holds a system or a model to the contract; silent if it keeps it.
@@ -131,7 +135,7 @@ def check(
 def _case(
     subject: System | Model,
     batch: Tensor | Mapping[str, Tensor] | None,
-    optimisers: Mapping[str, Optimiser] | None,
+    optimisers: Mapping[str, Mover] | None,
 ) -> Case:
     model = subject.model if isinstance(subject, System) else subject
     if isinstance(subject, System):
@@ -652,7 +656,7 @@ class _Recorded(Optimiser):
 def _trainer(
     case: Case,
     model: Model,
-    optimisers: Mapping[str, Optimiser],
+    optimisers: Mapping[str, Mover],
     engine: Engine,
     rows: int,
     average: float | None = None,

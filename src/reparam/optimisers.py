@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ class Optimiser:
     """A rule and its learning rate, a number or a schedule of the step."""
 
     lr: Weight
+    sources: ClassVar[tuple[str, ...]] = ()  # of randomness
 
     def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """torch's optimiser over these parameters."""

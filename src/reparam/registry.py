@@ -16,7 +16,7 @@ from reparam.data import text as writings
 from reparam.data.text import Writing
 from reparam.errors import ReparamError, unknown
 from reparam.model import Model
-from reparam.optimisers import Optimiser
+from reparam.samplers import Mover
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model ready to be trained: optimisers by the name of the move (or `default`), batch size, steps."""
+    """A model ready to be trained: how it moves by the name of the move (or `default`), batch size, steps."""
 
     model: Model
-    optimisers: dict[str, Optimiser] = field(default_factory=dict)
+    optimisers: dict[str, Mover] = field(default_factory=dict)
     batch_size: int = 64
     steps: int = 5000
     average: float | None = None  # decay of the averaged weights that are sampled from; None keeps none

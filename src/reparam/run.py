@@ -112,7 +112,8 @@ def train(
         fingerprint=data.fingerprint,
         **options,
     )
-    control.check(("weights", "order", *data.noise(), *system.model.noise()))
+    of_chains = (name for rule in system.recipe.optimisers.values() for name in rule.sources)
+    control.check(("weights", "order", *data.noise(), *system.model.noise(), *of_chains))
     engine = Engine.start(device, settings.precision, settings.compile)
     # The first process looks, for all: by the time another did, the first might have written.
     if engine.agree(out.exists() and (not out.is_dir() or any(out.iterdir()))):

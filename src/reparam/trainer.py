@@ -1,7 +1,7 @@
 """Plays the turns of a game: terms, gradients of the players alone, one message, step. Knows no model."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reparam.coupling import gather
 from reparam.data import Data
 from reparam.engine import Engine
 from reparam.errors import ReparamError
 from reparam.model import Average, Model, Move, Replace, Terms, Turn, asks, move_name
 from reparam.nets.batch_norm import BatchNorm
-from reparam.noise import Permutation, Source, Streams
+from reparam.noise import Dirac, Permutation, Source, Streams
 from reparam.optimisers import Optimiser
+from reparam.samplers import Chain, Mover
 from reparam.schedules import at
 
 
@@ -59,13 +61,15 @@ class Order:
 
 @dataclass
 class _Play:
-    """A turn made ready: its loss, what it asks for, and for each move the parameters and optimiser."""
+    """A turn made ready: its loss, what it asks for, its moves, and those of them that sample."""
 
+    number: int
     turn: Turn
     loss: Any
     fields: tuple[str, ...]
     noise: tuple[str, ...]
     moves: list[tuple[Move, str, list[nn.Parameter], torch.optim.Optimizer, Optimiser]]
+    chains: list[Chain]
     stateful: set[BatchNorm]
 
 
@@ -76,7 +80,7 @@ class Trainer:
         self,
         model: Model,
         data: Data,
-        optimisers: Mapping[str, Optimiser],
+        optimisers: Mapping[str, Mover],
         *,
         batch_size: int,
         streams: Streams,
@@ -86,7 +90,8 @@ class Trainer:
         self.model, self.data, self.streams, self.engine = model, data, streams, engine
         self.batch_size, self.local = batch_size, engine.rows(batch_size)
         self.step = 0
-        self.plays = [self._prepare(turn, optimisers) for turn in model.turns()]
+        self.sources: dict[str, Source] = {**data.noise(), **model.noise()}
+        self.plays = [self._prepare(k, turn, optimisers) for k, turn in enumerate(model.turns())]
         names = [play.turn.name for play in self.plays]
         if len(set(names)) < len(names):
             raise TypeError(
@@ -95,7 +100,6 @@ class Trainer:
         self.normalising = [m for m in model.modules() if isinstance(m, BatchNorm)]
         self.repeats = max(play.turn.repeat for play in self.plays)
         self.order = Order(len(data.train.x), batch_size, streams)
-        self.sources: dict[str, Source] = {**data.noise(), **model.noise()}
         self.buffers = {name: (model.get_buffer(name), rule) for name, rule in model.state().items()}
         # Weights averaged over the steps (Polyak): what is sampled from, where it is asked for.
         self.average_decay = average
@@ -106,17 +110,36 @@ class Trainer:
         # Whether a network draws by itself (dropout in one of a user's): found out at the first step.
         self.draws_itself: bool | None = None
 
-    def _prepare(self, turn: Turn, optimisers: Mapping[str, Optimiser]) -> _Play:
+    def _prepare(self, number: int, turn: Turn, optimisers: Mapping[str, Mover]) -> _Play:
         wants = asks(turn.loss)
-        moves = []
+        moves, chains = [], []
         for move in turn.moves:
             parameters = [p for player in move.players for p in player.parameters() if p.requires_grad]
             name = move_name(self.model, turn, move)
             rule = optimisers.get(name) or optimisers["default"]
-            moves.append((move, name, parameters, rule.make(parameters), rule))
+            if isinstance(rule, Optimiser):
+                moves.append((move, name, parameters, rule.make(parameters), rule))
+            else:
+                drawn = [self.sources[asked] for asked in (*wants.noise, *self.data.noise())]
+                self._check_sampled(name, drawn)
+                exact = all(isinstance(source, Dirac) for source in drawn)
+                chains.append(Chain(move, name, parameters, rule, len(self.data.train.x), exact))
         inside = (m for move in turn.moves for player in move.players for m in player.modules())
         stateful = {m for m in inside if isinstance(m, BatchNorm)}
-        return _Play(turn, self.engine.loss(turn), wants.fields, wants.noise, moves, stateful)
+        loss = self.engine.loss(turn)
+        return _Play(number, turn, loss, wants.fields, wants.noise, moves, chains, stateful)
+
+    def _check_sampled(self, name: str, drawn: Sequence[Source]) -> None:
+        """Raises ReparamError where the terms of one batch do not say what those of all examples are."""
+        if any(getattr(module, "couples_batch", False) for module in self.model.modules()):
+            why = "its terms are of the whole batch, and a test needs those of single examples"
+        elif any(source.shared for source in drawn):
+            why = "it draws noise that a whole batch shares, and a test needs examples that are independent"
+        elif self.engine.precision == "bf16":
+            why = "the small differences that a test sums up are rounded away in bf16: take float32"
+        else:
+            return
+        raise ReparamError(f"the move {name} cannot be sampled: {why}.")
 
     @property
     def batches_seen(self) -> int:
@@ -137,6 +160,11 @@ class Trainer:
             if self.draws_itself is None:
                 after = self._generators()
                 self.draws_itself = not all(map(torch.equal, before, after))
+                if self.draws_itself and any(play.chains for play in self.plays):
+                    raise ReparamError(
+                        "a network that draws by itself, as dropout does, cannot be sampled: two of its "
+                        "values differ by more than its weights. Leave that layer out."
+                    )
         return means
 
     def _generators(self) -> list[Tensor]:
@@ -149,11 +177,9 @@ class Trainer:
         noise: dict[tuple[str, int], Tensor] = {}
         for play in self.plays:
             for i in range(play.turn.repeat):
-                terms = play.loss(
-                    *(self._batch(i, fields)[name] for name in play.fields),
-                    **{name: self._noise(name, i, noise) for name in play.noise},
-                )
-                means |= self._move(play, terms)
+                given = [self._batch(i, fields)[name] for name in play.fields]
+                drawn = {name: self._noise(name, i, noise) for name in play.noise}
+                means |= self._move(play, i, given, drawn)
         if self.averaged is not None and self.average_decay is not None:
             for mean, p in zip(self.averaged.values(), self.parameters, strict=True):
                 mean.lerp_(p.detach(), 1 - self.average_decay)
@@ -181,21 +207,34 @@ class Trainer:
         draw = self.streams.draw(name, source, self.batch_size, self.step, i)
         return draw if source.shared or self.engine.world == 1 else draw[self.local]
 
-    def _move(self, play: _Play, terms: Terms) -> dict[str, Tensor]:
-        """Makes the moves of a turn: all gradients at one point, then all steps, then the state."""
+    def _move(self, play: _Play, i: int, given: list[Tensor], drawn: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Makes the moves of a turn: all gradients at one point, then all steps, then the state.
+
+        Chains go on before the others step, so that these are the same to all that is tried.
+        """
+        terms: Terms = play.loss(*given, **drawn)
         proposals = {name: terms.pop(name) for name in self.buffers if name in terms}
         means = {name: term.mean() for name, term in terms.items()}
-        moves = self._admitted(play, means)
+        admitted = self._admitted(play, means)
+        moves = [each for each in play.moves if admitted(each[0])]
         gradients: list[list[Tensor | None]] = []
         for k, (move, _, parameters, _, _) in enumerate(moves):
-            weights = move.weights or dict.fromkeys(means, 1.0)
-            objective = _weighted(means, {name: at(weight, self.step) for name, weight in weights.items()})
             # No player's gradient reaches another: only these parameters are differentiated for.
             each = torch.autograd.grad(
-                objective, parameters, retain_graph=k < len(moves) - 1, allow_unused=True
+                self._objective(move, means), parameters, retain_graph=k < len(moves) - 1, allow_unused=True
             )
             gradients.append([_laid_out(g, p) for g, p in zip(each, parameters, strict=True)])
         self.engine.average(g for each in gradients for g in each)
+        logged = {f"{play.turn.name}.{name}": mean.detach() for name, mean in means.items()}
+        for k, chain in enumerate(play.chains):
+            accepted, used = False, 0
+            if admitted(chain.move):
+                accepted, used = chain.advance(self.step, _Sampling(self, play, k, i, given, drawn))
+            like = next(iter(logged.values()))
+            logged |= {
+                f"{chain.name}.accepted": like.new_tensor(accepted),
+                f"{chain.name}.examples": like.new_tensor(used),
+            }
         for (_, _, parameters, optimiser, rule), each in zip(moves, gradients, strict=True):
             for parameter, gradient in zip(parameters, each, strict=True):
                 parameter.grad = gradient
@@ -208,15 +247,20 @@ class Trainer:
         self._propose(proposals)
         for network in self.normalising:
             network.settle(network in play.stateful)
-        return {f"{play.turn.name}.{name}": mean.detach() for name, mean in means.items()}
+        return logged
 
-    def _admitted(self, play: _Play, means: Mapping[str, Tensor]) -> list[Any]:
-        if all(move.when is None for move, *_ in play.moves):
-            return play.moves
+    def _admitted(self, play: _Play, means: Mapping[str, Tensor]) -> Callable[[Move], bool]:
+        if all(move.when is None for move in play.turn.moves):
+            return lambda move: True
         joint = torch.stack([mean.detach() for mean in means.values()])
         self.engine.average([joint])
         values = dict(zip(means, joint.tolist(), strict=True))
-        return [each for each in play.moves if each[0].when is None or each[0].when(values)]
+        return lambda move: move.when is None or move.when(values)
+
+    def _objective(self, move: Move, terms: Mapping[str, Tensor]) -> Tensor:
+        """What a move lowers, of terms of any shape."""
+        weights = move.weights or dict.fromkeys(terms, 1.0)
+        return _weighted(terms, {name: at(weight, self.step) for name, weight in weights.items()})
 
     def _propose(self, proposals: Terms) -> None:
         for name, proposal in proposals.items():
@@ -291,6 +335,62 @@ class Trainer:
                         memories.setdefault(int(index), {})[field] = value.clone()  # of the file's map
                 groups = optimiser.state_dict()["param_groups"]
                 optimiser.load_state_dict({"state": memories, "param_groups": groups})
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """A turn's loss as one of its chains asks for it."""
+
+    trainer: Trainer
+    play: _Play
+    number: int
+    repetition: int
+    given: list[Tensor]
+    drawn: dict[str, Tensor]
+
+    @property
+    def chain(self) -> Chain:
+        return self.play.chains[self.number]
+
+    def draw(self, name: str, n: int, *key: int) -> Tensor:
+        return self._draw(name, self.chain.sources[name], n, *key)
+
+    def gradient(self) -> Sequence[Tensor | None]:
+        terms = self.play.loss(*self.given, **self.drawn)
+        means = {name: term.mean() for name, term in self._lowered(terms).items()}
+        objective = self.trainer._objective(self.chain.move, means)
+        gradients = torch.autograd.grad(objective, self.chain.parameters, allow_unused=True)
+        self.trainer.engine.average(gradients)
+        return gradients
+
+    def objective(self, rows: Tensor, key: int) -> Callable[[], Tensor]:
+        trainer, play, n = self.trainer, self.play, len(rows)
+        # Each process takes its part, and the last parts are filled up.
+        whole = n + -n % trainer.engine.world
+        mine = trainer.engine.rows(whole)
+
+        def drawn(sources: Mapping[str, Source]) -> dict[str, Tensor]:
+            return {name: self._draw(name, law, whole, key)[mine] for name, law in sources.items()}
+
+        of_data, of_model = drawn(trainer.data.noise()), {name: trainer.sources[name] for name in play.noise}
+        rows = rows[torch.arange(whole) % n][mine]
+        batch = trainer.data.batch(trainer.data.train, rows, **of_data)
+        given = [trainer.engine.cast(batch[name]) for name in play.fields]
+        noise = {name: trainer.engine.cast(draw) for name, draw in drawn(of_model).items()}
+
+        def lowered() -> Tensor:
+            with torch.set_grad_enabled(play.turn.second_order):
+                terms = self._lowered(play.loss(*given, **noise))
+                return gather(trainer._objective(self.chain.move, terms).detach())[:n]
+
+        return lowered
+
+    def _draw(self, name: str, source: Source, n: int, *key: int) -> Tensor:
+        step, streams = self.trainer.step, self.trainer.streams
+        return streams.draw(name, source, n, step, self.play.number, self.number, self.repetition, *key)
+
+    def _lowered(self, terms: Terms) -> Terms:
+        return {name: term for name, term in terms.items() if name not in self.trainer.buffers}
 
 
 def _laid_out(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:

@@ -97,6 +97,7 @@ def card(
     made = card_of(
         system.model,
         system.data.shape,
+        movers=system.recipe.optimisers,
         data_noise=loaded.noise(),
         examples=len(loaded.train.x),
         kind=system.data.kind,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reparam.diagnosis.case import Case, Evidence, State, Verdict
 from reparam.model import Move, Turn, move_name, player_names
+from reparam.optimisers import Optimiser
 from reparam.schedules import at
 
 NAME = "discriminator has won"
@@ -92,7 +93,8 @@ class _Side:
 def _rates(case: Case, side: _Side) -> str:
     optimisers = case.system.recipe.optimisers
     rules = {name: optimisers.get(name) or optimisers["default"] for name in side.moves}
-    return ", ".join(f"{at(rule.lr, 0):g} in `{name}`" for name, rule in rules.items())
+    lowering = {name: rule.lr for name, rule in rules.items() if isinstance(rule, Optimiser)}
+    return ", ".join(f"{at(lr, 0):g} in `{name}`" for name, lr in lowering.items())
 
 
 def _lowered(turn: Turn, move: Move, terms: Any) -> dict[str, float]:

@@ -40,15 +40,22 @@ def _networks(shown: Card) -> str:
 def _turn(turn: TurnCard) -> str:
     repeats = f' <span class="quiet">× {turn.repeats} a step</span>' if turn.repeats > 1 else ""
     moves = "".join(
-        f"<li><b>{escape(', '.join(move.players))}</b> "
-        f"{'lower' if len(move.players) > 1 else 'lowers'} {_weighted(move.lowers)}{_when(move)}</li>"
+        f"<li><b>{escape(', '.join(move.players))}</b> {_lowers(move)}{_when(move)}</li>"
         for move in turn.moves
     )
     return f'<li><span class="name">{escape(turn.name)}</span>{repeats}<ul>{moves}</ul></li>'
 
 
+def _lowers(move: Move) -> str:
+    alone, terms = len(move.players) == 1, _weighted(move.lowers)
+    if move.sampled:
+        return f"{'is' if alone else 'are'} sampled by exp(−N · ({terms}))"
+    return f"{'lowers' if alone else 'lower'} {terms}"
+
+
 def _when(move: Move) -> str:
-    return f' <span class="quiet">{escape(move.when)}</span>' if move.when else ""
+    said = "; ".join(words for words in (move.sampled, move.when) if words)
+    return f' <span class="quiet">{escape(said)}</span>' if said else ""
 
 
 def _weighted(lowers: dict[str, str]) -> str:

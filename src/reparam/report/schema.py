@@ -78,6 +78,9 @@ class Move(_Strict):
 
     players: list[str]
     lowers: dict[str, str]
+    sampled: str | None = Field(
+        default=None, description="in words, how the players are sampled; null: they lower the terms"
+    )
     when: str | None = Field(
         default=None, description="in words, at which steps it is made; null: at every one"
     )
