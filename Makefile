@@ -65,8 +65,10 @@ $(PEERS)/.ready: pyproject.toml constraints.txt
 	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt -e ".[measures]"
 	@touch $@
 
-benchmark-multivae: $(RECBOLE)/.ready
+benchmark-multivae: setup $(RECBOLE)/.ready
+	$(BIN)/python benchmarks/figures/mult_vae.py splits
 	$(RECBOLE)/bin/python benchmarks/peers/multivae.py $(ARGS)
+	$(BIN)/python benchmarks/figures mult-vae
 
 # RecBole 1.2.1 needs these older packages; it asks for none of them by itself.
 $(RECBOLE)/.ready: constraints.txt

@@ -28,12 +28,13 @@ PAIRS = replace(
     TEXT, domains=("one", "another"), aligned=True, other_vocabulary=SIDE[0], other_writing=SIDE[1]
 )
 BAGS = DataFacts("tastes", "bag", (8,), "counts", None, 100, vocabulary=tuple("abcdefgh"))
+RATINGS = replace(BAGS, levels="ratings")
 
 
 def fitting(name: str) -> tuple[DataFacts, Model]:
     """The first of these data that a recipe takes, and its model, small."""
     small = {"width": 16} if "width" in registry.settings(name) else {}
-    for about in (IMAGE, replace(IMAGE, labelled=10), TEXT, PAIRS, BAGS):
+    for about in (IMAGE, replace(IMAGE, labelled=10), TEXT, PAIRS, BAGS, RATINGS):
         try:
             model = registry.recipe(name)(about, **small).model
         except ReparamError:

@@ -372,6 +372,7 @@ def test_compare_passes_on_what_was_said(cli: Cli, tmp_path: Path, monkeypatch: 
             "min_count": 2,
             "vocabulary_size": None,
             "lower": False,
+            "rated": False,
             "threshold": None,
             "per_user": 5,
             "per_item": 0,

@@ -92,6 +92,46 @@ def test_mult_dae_by_hand():
     assert_close(terms["size"], size.expand(4))
 
 
+def test_autorec_by_hand():
+    rows = torch.arange(12).repeat_interleave(6)
+    stars = load({"user": rows, "item": torch.arange(72) * 5 % 13, "rating": 1 + rows % 5}, rated=True)
+    model: Any = reparam.build("autorec", stars, latent=3, penalty=2.0).model.double()
+    x: Any = stars.train.x[:4].double()  # pyright: ignore[reportAttributeAccessIssue]
+    terms = model.squared_error(x)
+    first, last, dense, given = model.encoder[0], model.decoder, x.dense(), x.dense() > 0
+    made = torch.sigmoid(dense @ first.weight + first.bias) @ last.weight.T + last.bias
+    assert_close(terms["error"], ((made - dense).square() * given).sum(1))
+    assert_close(terms["size"], (first.weight.square().sum() + last.weight.square().sum()).expand(4))
+    assert_close(model.rank(x), made)
+    (weights,) = (move.weights for move in model.turns()[0].moves)
+    assert weights == {"error": 1.0, "size": 1.0 / stars.train.n}
+    # What is liked without a rating counts as rated highest.
+    assert_close(model.rank(Bags.of([[2, 5]], 13)), model.rank(Bags.of([[2, 5]], 13).double()))
+
+
+def test_cdae_by_hand():
+    model: Any = reparam.build("cdae", TASTES, latent=3, dropout=0.0).model.double()
+    x: Any = TASTES.train.x[:4].double()  # pyright: ignore[reportAttributeAccessIssue]
+    user, u = (
+        torch.tensor([0, 7, 7, -1]),
+        torch.rand(4, 100, generator=torch.Generator().manual_seed(0)).double(),
+    )
+    terms = model.denoising(x, user, drop=torch.zeros(4, 4, dtype=torch.int64), u=u)
+    first, last, dense = model.encoder, model.decoder, x.dense()
+    nodes = torch.cat([first.user.weight[[1, 8, 8]], torch.zeros(1, 3).double()])
+    hidden = torch.sigmoid(dense @ first.bag.weight + first.bag.bias + nodes)
+    logits = hidden @ last.weight.T + last.bias
+    assert_close(terms["chosen"], -(dense * torch.nn.functional.logsigmoid(logits)).sum(1))
+    for i in range(4):
+        items = [j for j in (u[i] * 300).long().tolist() if not dense[i, j]]
+        assert 0 < len(items) < 100
+        loss = -torch.nn.functional.logsigmoid(-logits[i, items]).mean()
+        assert_close(terms["others"][i], 5 * dense[i].sum() * loss)
+    size = sum(w.square().sum() for w in (first.bag.weight, first.user.weight, last.weight))
+    assert_close(terms["size"], size.expand(4))
+    assert_close(model.rank(x)[3], logits[3])
+
+
 def test_ease_is_stationary_at_its_closed_form_and_nowhere_lower():
     x: Any = TASTES.train.x
     best = fit(x, penalty=50.0).double()

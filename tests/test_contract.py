@@ -17,6 +17,7 @@ from reparam.distributions import Gaussian
 from reparam.engine import Engine
 from reparam.errors import ReparamError
 from reparam.evaluate import other_examples
+from reparam.evaluate_ranking import rating_errors
 from reparam.losses import NON_SATURATING, squared_error
 from reparam.model import Average, Model, Replace, Rule, Terms, Turn, asks
 from reparam.models.autoencoder import Autoencoder
@@ -63,7 +64,9 @@ DATA |= {
     f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
 }
 DATA["text"] = load([f"{a} {b} {n}" for a in "abcd" for b in "xy" for n in range(5)], min_count=1)
-DATA["bag"] = load({"user": np.arange(60).repeat(7), "item": np.arange(420) * 5 % 13})
+BAGS = {"user": np.arange(60).repeat(7), "item": np.arange(420) * 5 % 13}
+DATA["bag"] = load(BAGS)
+DATA["ratings"] = load({**BAGS, "rating": 1 + np.arange(420) % 5}, rated=True)
 SIZES = {"width": 16, "latent": 3, "clusters": 4, "size": 24, "dim": 4, "blocks": 1}
 
 
@@ -82,11 +85,18 @@ def _takes(name: str, kind: str) -> bool:
     return True
 
 
+PLAIN = ("vector", "grey", "text", "lines", "bag", "ratings")
 KINDS = {
     name: next(
         found
         for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
-        if (found := [k + more for k in ("vector", "grey", "text", "lines", "bag") if _takes(name, k + more)])
+        if (
+            found := [
+                k + more
+                for k in ("vector", "grey", "text", "lines", "bag", "ratings")
+                if _takes(name, k + more)
+            ]
+        )
     )
     for name in registry.recipes()
 }
@@ -694,6 +704,17 @@ def _hooks() -> Data:
     return load({"x": x})
 
 
+def _stars() -> Data:
+    """Everybody gives 24 of 30 films five stars or one: those of one half are what they like."""
+    draw = np.random.default_rng(5)
+    item = draw.permuted(np.tile(np.arange(30), (300, 1)), axis=1)[:, :24]
+    rating = np.where(item % 2 == draw.integers(0, 2, (300, 1)), 5, 1)
+    return load(
+        {"user": np.arange(300).repeat(24), "item": item.ravel(), "rating": rating.ravel()}, rated=True
+    )
+
+
+STARS = _stars()
 RING, BARS, HOOKS = _ring(), _bars(), _hooks()
 FEW = _ring(labels=80)
 # Two words that say the same, and a third that says nothing of them.
@@ -702,6 +723,8 @@ INVERTED = load(HOOKS.train.x, to=255 - HOOKS.train.x.flip(0))
 FAR = load(RING.train.x, to=RING.train.x + 3, standardise=False)
 TASTES = load("tastes")
 LEARNING = {
+    "autorec": (STARS, {"latent": 8, "penalty": 0.1, "lr": 1e-2}, 200),
+    "cdae": (TASTES, {"latent": 16, "decay": 1e-5, "dropout": 0.2, "lr": 3e-2}, 250),
     "mult-vae": (TASTES, {"latent": 8, "width": 32, "lr": 1e-2}, 150),
     "mult-dae": (TASTES, {"latent": 8, "lr": 1e-2}, 150),
     "rec-vae": (TASTES, {"latent": 8, "width": 32, "lr": 1e-2}, 60),
@@ -814,9 +837,12 @@ def _teach(system: System, steps: int) -> None:
 def _distance(system: System, x: Tensor) -> float:
     """From data, of what the system makes: translations, reconstructions, samples; else its first loss.
 
-    Of a system that ranks, the part of the catalogue that stands no lower than a held-out item.
+    Of a system that ranks, the part of the catalogue that stands no lower than a held-out item; of ratings,
+    the error of those held out, in stars.
     """
     data = system.training_data
+    if data is not None and data.levels == "ratings":
+        return rating_errors(system, data, data.validation, len(x), seed=0)["rmse"].value
     if system.can("rank") and data is not None and data.validation.held_out is not None:
         scores, asked = system.rank(cast(Any, x)), data.validation.held_out[: len(x)].dense().bool()
         above = (scores[:, None, :] >= scores[:, :, None]).float().mean(2)

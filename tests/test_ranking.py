@@ -16,6 +16,7 @@ from reparam.data.named import shared_file
 from reparam.errors import ReparamError
 from reparam.metrics.ranking import per_user, ranking, top
 from reparam.metrics.ranking_check import check, ours
+from reparam.metrics.rating_error import rating_error
 
 
 def world(users: int = 60, items: int = 40, seed: int = 0) -> tuple[np.ndarray, list, list]:
@@ -287,3 +288,26 @@ def test_is_seeded_json_and_leaves_its_input() -> None:
     for m in found.values():
         assert json.loads(json.dumps(asdict(m), allow_nan=False)) == asdict(m)
         assert m.how.endswith(".")
+
+
+# Ratings
+
+
+def test_errors_of_ratings() -> None:
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(50), 20)
+    given = rng.integers(1, 6, 1000)
+    near, far = given + 0.5 * rng.standard_normal(1000), np.full(1000, given.mean())
+    good, bad = rating_error(near, given, users), rating_error(far, given, users)
+    assert_close(good["rmse"].value, float(np.sqrt(np.mean((near - given) ** 2))))
+    assert_close(good["mae"].value, float(np.abs(near - given).mean()))
+    for key in ("rmse", "mae"):
+        assert good[key].low < good[key].value < good[key].high < bad[key].low
+        assert good[key].n == 50
+    # Users who differ widen the interval that users are resampled for.
+    wide = rating_error(given + np.repeat(rng.standard_normal(50), 20), given, users)["rmse"]
+    mixed = rating_error(given + rng.standard_normal(1000), given, users)["rmse"]
+    assert wide.high - wide.low > 2 * (mixed.high - mixed.low)
+    for predicted, who in (([1.0, 2.0], [0]), ([1.0], [0]), ([np.nan, 1.0], [0, 0])):
+        with pytest.raises(ReparamError):
+            rating_error(np.array(predicted), np.array([1.0, 2.0]), np.array(who))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import reparam
 from reparam.data import Bags, Data, load
 from reparam.data.named import shared_file
 from reparam.errors import ReparamError
@@ -169,6 +170,39 @@ def test_the_split_is_by_people_and_holds_out_a_fifth():
     assert load({"user": USERS, "item": ITEMS, "rating": STARS}, seed=4).fingerprint != data.fingerprint
     batch = data.batch(data.train, torch.tensor([3, 1]))["x"]
     assert_close(cast(Bags, batch).dense(), cast(Bags, data.train.x).dense()[[3, 1]])
+
+
+def test_ratings_are_kept_in_parts_of_the_highest():
+    everything = {"user": USERS, "item": ITEMS, "rating": STARS}
+    data = load(everything, rated=True, seed=3)
+    assert (data.levels, data.train.n) == ("ratings", 24)
+    given = {(u, i): s for u, i, s in zip(USERS, ITEMS - 1, STARS, strict=True)}
+    found = {}
+    for split in (data.train, data.validation, data.test):
+        bags = [cast(Bags, split.x), *([] if split.held_out is None else [split.held_out])]
+        rows = sum((data.destandardise(each.dense()) for each in bags), torch.zeros(()))
+        for row in rows:
+            items = row.nonzero()[:, 0].tolist()
+            found[tuple(items)] = row[items]
+    for user in np.unique(USERS):
+        items = sorted(i for u, i in given if u == user)
+        assert_close(found[tuple(items)], torch.tensor([float(given[user, i]) for i in items]))
+    train = data.batch(data.train, torch.tensor([3, 1]))
+    assert train["user"].tolist() == [3, 1]
+    assert data.batch(data.test, torch.tensor([0, 2]))["user"].tolist() == [-1, -1]
+    # A pair that stands twice counts as it stands first.
+    twice = {key: np.concatenate([column, column[:1]]) for key, column in everything.items()}
+    twice["rating"][-1] = 2
+    assert load(twice, rated=True, seed=3).fingerprint == data.fingerprint
+    for options, saying in (({"threshold": 3.0}, "give one of the two"), ({"size": 3}, "not for them")):
+        with pytest.raises(ReparamError, match=saying):
+            load(everything, rated=True, **cast(Any, options))
+    with pytest.raises(ReparamError, match="Leave rated out"):
+        load({"user": USERS, "item": ITEMS}, rated=True)
+    with pytest.raises(ReparamError, match="autorec is for ratings"):
+        reparam.build("mult-vae", data)
+    with pytest.raises(ReparamError, match="give ratings and --rated"):
+        reparam.build("autorec", load(everything))
 
 
 def test_threshold_and_core():

@@ -156,6 +156,7 @@ def _trial(
     given: dict[str, Any] = {
         "x": Bags.of([[0]] * ROWS, shape[0]).to(like.dtype) if kind == "bag" else zeros,
         "y": torch.zeros(ROWS, dtype=torch.int64),
+        "user": torch.zeros(ROWS, dtype=torch.int64),
         "other": zeros,
         "x_labelled": zeros,
         "y_labelled": torch.zeros(ROWS, dtype=torch.int64),

@@ -350,6 +350,27 @@ class Multinomial(NamedTuple):
         return chosen - x.sums() * log_normaliser(self.hidden, self.weight, self.bias)
 
 
+class Scores(NamedTuple):
+    """A number for every item of a catalogue, hidden · weightᵢ + biasᵢ, made where it is asked for.
+
+    hidden (n, h), weight (items, h), bias (items,).
+    """
+
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    @property
+    def all(self) -> Tensor:
+        """(n, items)."""
+        return F.linear(self.hidden, self.weight, self.bias)
+
+    def of(self, rows: Tensor, items: Tensor) -> Tensor:
+        """Of some rows and an item of each, (m,) and (m,): (m,)."""
+        vectors = F.embedding(items.long(), self.weight)
+        return (self.hidden.index_select(0, rows) * vectors).sum(1) + self.bias[items.long()]
+
+
 AT_ONCE = 2**24  # logits, 64 MiB in float32; of more, blocks
 
 

@@ -74,6 +74,8 @@ LABELS = {
     "recall@50": Label("Recall@50", "recommended", "higher"),
     "map@100": Label("Mean average precision@100", "recommended", "higher"),
     "coverage@100": Label("Items recommended to someone", "diverse", "higher"),
+    "rmse": Label("Error of ratings (RMSE)", "recommended", "lower"),
+    "mae": Label("Error of ratings (mean absolute)", "recommended", "lower"),
     "sharpness": Label("Sharpness of samples", "blurred", "one"),
     "mse": Label("Reconstruction error", "faithful", "lower"),
     "token_accuracy": Label("Tokens that come back", "faithful", "higher"),

@@ -26,7 +26,7 @@ class DataFacts:
     name: str
     kind: Literal["image", "vector", "tokens", "bag"]
     shape: tuple[int, ...]
-    levels: Literal["binary", "grey", "real", "tokens", "counts"]
+    levels: Literal["binary", "grey", "real", "tokens", "counts", "ratings"]
     classes: tuple[str, ...] | None
     examples: int
     domains: tuple[str, str] | None = None
@@ -87,6 +87,24 @@ class DataFacts:
         """Raises a ReparamError that says `who` is not for text, and which system is."""
         if self.kind == "tokens":
             raise ReparamError(f"{who} has networks of pictures and vectors; {instead} is for text.")
+
+    def require_choices(self, who: str) -> int:
+        """The number of items, or a ReparamError that says `who` takes what was liked, and not ratings."""
+        if self.levels != "counts":
+            raise ReparamError(
+                f"{who} takes which items were liked, and {self.name} keeps how each was rated: leave "
+                "--rated out (in Python, rated=False). autorec is for ratings."
+            )
+        return self.shape[0]
+
+    def require_ratings(self, who: str) -> int:
+        """The number of items, or a ReparamError that says `who` needs how each was rated."""
+        if self.levels != "ratings":
+            raise ReparamError(
+                f"{who} learns how items are rated, and {self.name} holds {self.kind}s without ratings: give "
+                "ratings and --rated (in Python, rated=True). mult-vae takes what was liked."
+            )
+        return self.shape[0]
 
     def require_vocabulary(self, who: str) -> int:
         """The number of entries of the vocabulary, or a ReparamError that says `who` needs one."""

@@ -171,6 +171,7 @@ def _examples() -> "list[DataFacts]":
             _text(labelled),
             _pairs(labelled),
             DataFacts("bags", "bag", (8,), "counts", None, 1000),
+            DataFacts("ratings", "bag", (8,), "ratings", None, 1000),
         )
     ]
 

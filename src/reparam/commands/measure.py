@@ -231,7 +231,7 @@ def _heading(found: "Evaluation") -> str:
     """What was measured, on what, in one sentence."""
     on, weights = found.conditions, found.checkpoint
     averaged = f", weights averaged with decay {weights.averaged:g}" if weights.averaged else ""
-    samples = "" if "ndcg@100" in found.measures else " and as many samples"
+    samples = "" if {"ndcg@100", "rmse"} & found.measures.keys() else " and as many samples"
     return (
         f"{found.model} at step {weights.step:,} (the {weights.rule} checkpoint{averaged}), "
         f"on {on.n:,} of the {on.split} split of {on.data}{samples}; 95 % intervals"

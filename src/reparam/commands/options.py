@@ -71,11 +71,13 @@ class RatingOptions:
     """How ratings are read.
 
     Attributes:
+        rated: keep every rating with its value, as autorec needs, and not only which items are liked.
         threshold: the rating from which on an item is liked; 4 where the data say no other.
         per_user: how many liked items a user must have to be kept.
         per_item: and how many users an item.
     """
 
+    rated: Flag = False
     threshold: Real = None
     per_user: Annotated[int, tyro.conf.arg(metavar="N")] = 5
     per_item: Annotated[int, tyro.conf.arg(metavar="N")] = 0

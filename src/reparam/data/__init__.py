@@ -35,7 +35,7 @@ FILES = {
     ".jsonl": text.from_jsonl,
     ".inter": ratings.from_inter,
 }
-OF_RATINGS = ("threshold", "per_user", "per_item")
+OF_RATINGS = ("rated", "threshold", "per_user", "per_item")
 
 
 def load(
@@ -55,6 +55,7 @@ def load(
     min_count: int = 2,
     vocabulary_size: int | None = None,
     lower: bool = False,
+    rated: bool = False,
     threshold: float | None = None,
     per_user: int = 5,
     per_item: int = 0,
@@ -83,8 +84,9 @@ def load(
         min_count: of text: how often a token must occur in the training lines to be one of the vocabulary.
         vocabulary_size: of text: the most entries of the vocabulary, four specials among them.
         lower: of text: make it lower case.
+        rated: of ratings: keep all, each with its value, and not only which items are liked.
         threshold: of ratings: the one from which on an item is liked; 4 where the data do not say another.
-        per_user: of ratings: how many liked items a user must have to be kept.
+        per_user: of ratings: how many liked items (rated ones, if rated) a user must have to be kept.
         per_item: and how many users an item; with both, those below are left out until none is (a core).
         seed: of the 80/10/10 split of data that come unsplit, and of what is held out of each user of the
             last two tenths; not the seed of a run.
@@ -105,6 +107,7 @@ def load(
         "min_count": min_count,
         "vocabulary_size": vocabulary_size,
         "lower": lower,
+        "rated": rated,
         "threshold": threshold,
         "per_user": per_user,
         "per_item": per_item,

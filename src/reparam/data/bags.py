@@ -81,8 +81,7 @@ class Bags:
     def to(self, where: torch.device | str | torch.dtype) -> "Bags":
         """On another device, or with values of another floating type."""
         if isinstance(where, torch.dtype):
-            values = torch.ones(self.items.shape, device=self.device) if self.values is None else self.values
-            return replace(self, values=values.to(where))
+            return replace(self, values=self.each().to(where))
         values = None if self.values is None else self.values.to(where)
         return replace(self, offsets=self.offsets.to(where), items=self.items.to(where), values=values)
 
@@ -125,6 +124,10 @@ class Bags:
         full[self.rows, self.items.long()] = 1.0 if self.values is None else self.values
         return full
 
+    def each(self) -> Tensor:
+        """The value of each entry, (entries,)."""
+        return torch.ones(self.items.shape, device=self.device) if self.values is None else self.values
+
     # What is computed of it
 
     def __matmul__(self, weight: Tensor) -> Tensor:
@@ -141,24 +144,21 @@ class Bags:
 
     def sums(self) -> Tensor:
         """Of each bag's values: (n,)."""
-        if self.values is None:
-            return self.lengths.to(self.dtype)
-        return self.values.new_zeros(len(self)).index_add_(0, self.rows, self.values)
+        return self.lengths.to(self.dtype) if self.values is None else self.summed(self.values)
+
+    def summed(self, of_entries: Tensor) -> Tensor:
+        """A number of each entry, (entries,), summed over each bag: (n,)."""
+        return of_entries.new_zeros(len(self)).index_add(0, self.rows, of_entries)
 
     def unit(self) -> "Bags":
         """Each bag's values at length 1 (the root of their squares); an empty bag stays empty."""
-        values = self.to(self.dtype).values
-        assert values is not None
-        rows = self.rows
-        squares = values.new_zeros(len(self)).index_add_(0, rows, values.square())
-        return replace(self, values=values * squares.clamp_min(1e-30).rsqrt()[rows])
+        values = self.each()
+        return replace(self, values=values * self.summed(values.square()).clamp_min(1e-30).rsqrt()[self.rows])
 
     def dropout(self, rate: float, draw: Tensor) -> "Bags":
         """Entries kept with probability 1 − rate, and then divided by it; draw (n, k) is of `Everywhere`."""
-        values = self.to(self.dtype).values
-        assert values is not None
         kept = Everywhere.at(draw, self.rows, self.items) >= rate
-        return replace(self, values=values * kept / (1 - rate))
+        return replace(self, values=self.each() * kept / (1 - rate))
 
     def __repr__(self) -> str:
         return f"Bags({len(self):,} × {self.catalogue:,}, {len(self.items):,} entries)"

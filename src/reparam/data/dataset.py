@@ -14,7 +14,7 @@ from reparam.errors import ReparamError, unknown
 from reparam.noise import Bernoulli, Source, Uniform
 
 Kind = Literal["image", "vector", "tokens", "bag"]
-Levels = Literal["binary", "grey", "real", "tokens", "counts"]
+Levels = Literal["binary", "grey", "real", "tokens", "counts", "ratings"]
 Binarise = Literal["none", "static", "dynamic", "threshold"]
 
 
@@ -47,12 +47,13 @@ class Data:
     """A dataset, resident where its tensors are. `reparam.data.load` makes one.
 
     `levels` says what a batch holds: exactly 0 and 1 (binary), [0, 1] (grey), any number (real), how much of
-    each item of a catalogue (counts), which `vocabulary` names, or token ids (tokens), which it names and
-    `writing` makes text.
+    each item of a catalogue (counts), how it was rated, in parts of the highest rating (ratings), or token
+    ids (tokens); `vocabulary` names items and tokens, and `writing` makes text.
     `spec` is JSON and rebuilds the same data by `load(spec)`; `fingerprint` is a hash of the contents.
     `attributes` maps a name to {split name: (n,) int64}. `scale` is the (mean, std), each (d,) float32,
-    by which vectors were standardised, or None. `domains` names the domains of x and of other, if there
-    are two; `aligned` says that row i of both says the same, and other has a vocabulary of its own.
+    by which vectors were standardised, of ratings 0 and the highest, (1,), or None. `domains` names the
+    domains of x and of other, if there are two; `aligned` says that row i of both says the same, and other
+    has a vocabulary of its own.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Data:
 
     def batch(self, split: Split, rows: Tensor, **noise: Tensor) -> dict[str, Tensor]:
         """{"x": (m, *shape) float32, and "y": (m,) int64 where there are labels} for `rows`, (m,) int64;
-        x are m `Bags` where the data are.
+        x are m `Bags` where the data are, and "user" (m,) int64 says whose: the row in train, −1 elsewhere.
 
         Token ids are (m, length) int64, and so is "other" in aligned data, the same rows of the other side.
         A pure function of its arguments. `flip` (m,) mirrors where it is 1; without it nothing is mirrored.
@@ -129,6 +130,8 @@ class Data:
         if "partner" in noise and split.other is not None:
             picked = _places(noise["partner"], len(split.other))
             batch["other"] = _mirrored(real(split.other[picked]), noise.get("flip_other"))
+        if self.kind == "bag":
+            batch["user"] = rows if split is self.train else torch.full_like(rows, -1)
         if self.aligned and split.other is not None:
             batch["other"] = real(split.other.index_select(0, rows))
         return batch
@@ -149,7 +152,7 @@ class Data:
         )
 
     def destandardise(self, x: Tensor) -> Tensor:
-        """Vectors (…, d) back in the units of the file; anything never standardised comes back as it is."""
+        """Vectors (…, d), or ratings, back in the units of the file; what never was scaled comes as it is."""
         if self.scale is None:
             return x
         mean, std = (s.to(x.device) for s in self.scale)

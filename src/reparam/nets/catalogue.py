@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reparam.data.bags import Bags
-from reparam.distributions import Gaussian, Multinomial
+from reparam.distributions import Gaussian, Multinomial, Scores
 from reparam.nets.heads import exact
 
 
@@ -34,6 +34,17 @@ class ToBag(nn.Module):
         return Multinomial(exact(features), self.weight, self.bias)
 
 
+class ToScores(nn.Module):
+    """(n, width) → Wh + b, a number for every item of the catalogue."""
+
+    def __init__(self, width: int, items: int) -> None:
+        super().__init__()
+        self.weight, self.bias = _weights(items, width), _biases(items)
+
+    def forward(self, features: Tensor) -> Scores:
+        return Scores(exact(features), self.weight, self.bias)
+
+
 def dense(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer begun as those above."""
     layer = nn.Linear(inputs, outputs)
@@ -47,6 +58,21 @@ def _weights(rows: int, columns: int) -> nn.Parameter:
 
 def _biases(size: int) -> nn.Parameter:
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(size), std=1e-3, a=-2e-3, b=2e-3))
+
+
+class FromBagOfUser(nn.Module):
+    """n bags and whose they are, (n,), −1 of people unknown → σ(Wx + v_user + b), (n, width).
+
+    Who is unknown has v = 0, which is about the mean of all v: the bias has it, and v is held small.
+    """
+
+    def __init__(self, items: int, users: int, width: int) -> None:
+        super().__init__()
+        self.bag, self.user = FromBag(items, width), nn.Embedding(users + 1, width, padding_idx=0)
+        self.user.weight.data.mul_(0.01)
+
+    def forward(self, x: Bags, user: Tensor) -> Tensor:
+        return torch.sigmoid(self.bag(x) + self.user(user + 1))
 
 
 class GaussianFromBag(nn.Module):

@@ -4,11 +4,21 @@ from typing import Literal
 
 from torch import nn
 
+from reparam.models.autorec import AutoRec
+from reparam.models.cdae import CDAE
 from reparam.models.ease import EASE, Others
 from reparam.models.mult_dae import MultDAE
 from reparam.models.mult_vae import MultVAE
 from reparam.models.rec_vae import RecVAE, joint, per_dimension
-from reparam.nets.catalogue import DenseFromBag, FromBag, GaussianFromBag, ToBag, dense
+from reparam.nets.catalogue import (
+    DenseFromBag,
+    FromBag,
+    FromBagOfUser,
+    GaussianFromBag,
+    ToBag,
+    ToScores,
+    dense,
+)
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
 from reparam.schedules import Cosine, Ramp
@@ -27,7 +37,7 @@ def mult_vae(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """The published networks; β rises to its end over `anneal` steps (the paper's 40,000 are for ML-20M)."""
-    items = data.shape[0]
+    items = data.require_choices("mult-vae")
     encoder = encoder or nn.Sequential(FromBag(items, width), nn.Tanh(), GaussianFromBag(width, latent))
     decoder = decoder or nn.Sequential(dense(latent, width), nn.Tanh(), ToBag(width, items))
     model = MultVAE(encoder, decoder, latent, beta=Ramp(anneal, end=beta), dropout=dropout)
@@ -45,7 +55,7 @@ def mult_dae(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """The published networks, I → 200 → I; decay is the paper's 0.01 / 500."""
-    items = data.shape[0]
+    items = data.require_choices("mult-dae")
     model = MultDAE(
         encoder or nn.Sequential(FromBag(items, latent), nn.Tanh()),
         decoder or ToBag(latent, items),
@@ -71,7 +81,7 @@ def rec_vae(
 
     The old posterior is renewed after three epochs of the encoder.
     """
-    items, batch = data.shape[0], 500
+    items, batch = data.require_choices("rec-vae"), 500
     encoder = encoder or nn.Sequential(DenseFromBag(items, width), GaussianFromBag(width, latent))
     model = RecVAE(
         encoder,
@@ -87,5 +97,43 @@ def rec_vae(
 
 def ease(data: DataFacts, *, penalty: float = 300.0, lr: float = 1e-2, decay_steps: int = 300) -> Recipe:
     """Adam on the exact objective, which comes near to the closed form of `reparam.models.ease.fit`."""
-    model = EASE(Others(data.shape[0]), data.examples, penalty=penalty)
+    model = EASE(Others(data.require_choices("ease")), data.examples, penalty=penalty)
     return Recipe(model, {"default": Adam(Cosine(decay_steps, lr))}, batch_size=1000, steps=decay_steps)
+
+
+def autorec(
+    data: DataFacts,
+    *,
+    latent: int = 500,
+    penalty: float = 1.0,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """The published networks, I → 500 → I with a sigmoid, of users; of items it is the same, transposed."""
+    items = data.require_ratings("autorec")
+    encoder = encoder or nn.Sequential(FromBag(items, latent), nn.Sigmoid())
+    model = AutoRec(encoder, decoder or ToScores(latent, items), data.examples, penalty=penalty)
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=1000)
+
+
+def cdae(
+    data: DataFacts,
+    *,
+    latent: int = 50,
+    decay: float = 1e-3,
+    dropout: float = 0.5,
+    lr: float = 1e-3,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+) -> Recipe:
+    """The published networks, I → 50 → I with a sigmoid, and a node for each user of the training part."""
+    items = data.require_choices("cdae")
+    model = CDAE(
+        encoder or FromBagOfUser(items, data.examples, latent),
+        decoder or ToScores(latent, items),
+        items,
+        decay=decay,
+        dropout=dropout,
+    )
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=1000)
