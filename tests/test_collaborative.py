@@ -228,6 +228,11 @@ def test_a_run_recommends_what_goes_with_what(run: Path, capsys: pytest.CaptureF
     assert "did you mean 'western 1'" in capsys.readouterr().err
     assert main(["recommend", str(run), "--items", "western 1", "--n", "300", "--device", "cpu"]) == 2
     assert "299 are not held yet" in capsys.readouterr().err
+    rows = "".join(f"{u},{100 + i}\n" for u in range(20) for i in range(6))
+    (run.parent / "else.csv").write_text("user,item\n" + rows)
+    encode = ["encode", str(run), "--data", str(run.parent / "else.csv"), "--out", str(run.parent / "x.npz")]
+    assert main(encode) == 2
+    assert "else.csv: the items are not the 300" in capsys.readouterr().err
     assert main(["reconstruct", str(run), "--device", "cpu"]) == 2
     assert "take recommend" in capsys.readouterr().err
 

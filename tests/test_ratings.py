@@ -1,5 +1,6 @@
 """Bags against their dense matrices; readers of ratings, what they refuse; the split by people."""
 
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -248,6 +249,11 @@ def test_other_bad_input(tmp_path: Path):
     (tmp_path / "x.inter").write_text("who:token\twhat:token\n1\t2\n")
     with pytest.raises(ReparamError, match="it needs user_id:token"):
         load(tmp_path / "x.inter")
+    (tmp_path / "none.csv").write_text("user,item,rating\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ReparamError, match=r"none.csv holds no ratings"):
+            load(tmp_path / "none.csv")
     for given, saying in (
         ({"user": USERS, "item": ITEMS[:-1]}, "every row has one of each"),
         ({"user": USERS, "item": np.where(ITEMS > 11, np.nan, ITEMS)}, "has no item"),

@@ -50,6 +50,22 @@ def test_other_text_is_read_with_the_vocabulary_of_the_first(tmp_path: Path):
     data = load(written(tmp_path / "a.txt", LINES), min_count=1)
     other = load(written(tmp_path / "b.txt", LINES[:20]), like=facts(data))
     assert (other.vocabulary, other.shape) == (data.vocabulary, data.shape)
+    foreign = written(tmp_path / "c.txt", [f"zwei hunde sehen {n}" for n in range(20)])
+    with pytest.raises(ReparamError, match=r"c.txt: .* of 80 tokens are not in the run's vocabulary"):
+        load(foreign, like=facts(data))
+    ratings = {"user": torch.arange(60).repeat_interleave(7), "item": torch.arange(420) % 13}
+    with pytest.raises(ReparamError, match="text is needed"):
+        load(ratings, like=facts(data))
+
+
+def test_empty_lines_are_named_as_they_stand_in_the_file(tmp_path: Path):
+    table = tmp_path / "a.csv"
+    table.write_text("label,text\n" + "".join(f"1,{line}\n" for line in LINES[:11]) + "\n1,\n")
+    for path, line in ((table, 14), (written(tmp_path / "a.txt", [*LINES[:11], "", "the end"]), 12)):
+        with pytest.raises(ReparamError, match=f"{path}, line {line}: it is empty"):
+            load(path, min_count=1)
+    with pytest.raises(ReparamError, match=r"a.csv, line 14: it is empty"):
+        load(written(tmp_path / "b.txt", LINES[:12]), to=table, aligned=True, min_count=1)
 
 
 def test_long_lines_are_left_out_and_counted(tmp_path: Path):

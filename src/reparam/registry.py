@@ -90,7 +90,7 @@ class DataFacts:
 
     def require_choices(self, who: str) -> int:
         """The number of items, or a ReparamError that says `who` takes what was liked, and not ratings."""
-        if self.levels != "counts":
+        if self.levels == "ratings":
             raise ReparamError(
                 f"{who} takes which items were liked, and {self.name} keeps how each was rated: leave "
                 "--rated out (in Python, rated=False). autorec is for ratings."

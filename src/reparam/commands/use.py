@@ -489,6 +489,14 @@ def read_data(system: "System", data: str | None) -> "Data":
     plain = {"mirror": False, "labels": None, "to": None, "disjoint": False}
     options = {} if vectors else {**(system.data_spec or {}), "spec": data, **plain}
     read = load(data, standardise=False) if vectors else load(**options)
+    if system.data.kind == "bag" and read.vocabulary != system.data.vocabulary:
+        known, names = set(system.data.vocabulary or ()), read.vocabulary or ()
+        strange = next((name for name in names if name not in known), None)
+        raise ReparamError(
+            f"{data}: the items are not the {len(known):,} that this {system.name} learned"
+            + (f"; it does not know {strange!r}" if strange else f", but {len(names):,} of them")
+            + ". A model of ratings knows its own catalogue alone."
+        )
     if system.data.levels == "binary" and read.levels != "binary":
         raise ReparamError(
             f"this {system.name} was trained on binary data, and {read.name} is {read.levels}."

@@ -136,6 +136,8 @@ def load(
     if isinstance(raw, Ratings):
         if to is not None:
             raise ReparamError(f"{raw.where} holds ratings, which are not translated; leave `to` out.")
+        if like is not None:
+            raise ReparamError(f"{raw.where} holds ratings, and text is needed: what the run learned from.")
         return strong_generalisation.prepare(raw, {"spec": address, **options})
     if asked := [k for k in OF_RATINGS if options[k] != (load.__kwdefaults__ or {})[k]]:
         raise ReparamError(f"{asked[0]} is for ratings, and {raw.where} holds none.")

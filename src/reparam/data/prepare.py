@@ -121,6 +121,8 @@ def _tokens(
         else:
             written.append(text.side(like, other=i == 1))
         rows.append({name: text.ids(lines[name].tolist(), *written[-1]) for name in SPLITS})
+        if like is not None:
+            text.check_known(rows[-1], lines, raw.other_where if i else raw.where)
     length = like.shape[0] if like else spec["length"]
     if length is None:
         length = max(len(row) for side in rows for split in side.values() for row in split)

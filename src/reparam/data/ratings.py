@@ -5,6 +5,7 @@ Tables with a column of users and one of items (.csv, .parquet, .npz, a dict), R
 """
 
 import csv
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -108,17 +109,19 @@ def from_text(path: Path, layout: Layout, titles: Mapping[str, str] | None = Non
     for id_type in ("i8", "U64"):
         kinds = [(key, "f8" if key == "rating" else id_type) for key in wanted]
         try:
-            table = np.loadtxt(
-                path,
-                np.dtype(kinds),
-                delimiter=layout.separator[0],
-                skiprows=layout.header,
-                usecols=[at * double for at in wanted.values()],
-                encoding=layout.encoding,
-                comments=None,
-                quotechar='"',
-                ndmin=1,
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a file without rows, which is an error below
+                table = np.loadtxt(
+                    path,
+                    np.dtype(kinds),
+                    delimiter=layout.separator[0],
+                    skiprows=layout.header,
+                    usecols=[at * double for at in wanted.values()],
+                    encoding=layout.encoding,
+                    comments=None,
+                    quotechar='"',
+                    ndmin=1,
+                )
         except (ValueError, IndexError, UnicodeDecodeError):
             continue
         ratings = table["rating"] if "rating" in wanted else None

@@ -1,5 +1,6 @@
 """What a reader hands over to be prepared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -23,7 +24,7 @@ class Raw:
 
     With `classes`, y already holds indices into them. `attributes`: name → split → (n,), for fixed splits.
     Of text: the units it is cut into unless told, the mark in the `middle` of its lines, and where its other
-    side is from.
+    side is from; the `lines` of the file at which the rows of train stand, where they are not 1, 2, 3, …
     """
 
     name: str
@@ -38,3 +39,5 @@ class Raw:
     middle: str = ""
     domains: tuple[str, str] | None = None
     other_where: str = ""
+    lines: Sequence[int] | None = None
+    other_lines: Sequence[int] | None = None

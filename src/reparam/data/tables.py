@@ -43,7 +43,8 @@ def from_csv(path: Path) -> Raw | ratings.Ratings:
                 f"{path}, line {line}: {len(row)} cells where there are {len(header)} columns."
             )
     cells = np.array([row for _, row in rows], dtype=str).reshape(len(rows), len(header))
-    return Raw(path.stem, str(path), {"train": from_columns(_named(header, cells, path), str(path))})
+    train = from_columns(_named(header, cells, path), str(path))
+    return Raw(path.stem, str(path), {"train": train}, lines=[line for line, _ in rows])
 
 
 def from_parquet(path: Path) -> Raw | ratings.Ratings:

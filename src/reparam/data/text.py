@@ -6,7 +6,7 @@ Ids 0 … 3 are pad, unknown, begin and end in every vocabulary; rows of data ho
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -198,7 +198,7 @@ def aligned(raw: Raw, other: Raw) -> Raw:
                 "line i of both says the same, so they must be equally many."
             )
         raw.parts[split] = part._replace(other=there)
-    raw.domains, raw.other_where = (raw.name, other.name), other.where
+    raw.domains, raw.other_where, raw.other_lines = (raw.name, other.name), other.where, other.lines
     raw.name = f"{raw.name} → {other.name}"
     return raw
 
@@ -206,18 +206,32 @@ def aligned(raw: Raw, other: Raw) -> Raw:
 def without_empty(raw: Raw, skip_bad: bool) -> None:
     """Drops the rows with an empty line, in place, or raises ReparamError that names file and line."""
     for split, part in raw.parts.items():
-        sides = [(part.x, raw.where)] + ([] if part.other is None else [(part.other, raw.other_where)])
+        sides = [(part.x, raw.where, raw.lines)]
+        sides += [] if part.other is None else [(part.other, raw.other_where, raw.other_lines)]
         good = np.ones(len(part.x), bool)
-        for lines, where in sides:
+        for lines, where, numbers in sides:
             empty = np.fromiter((not line for line in lines), bool, len(lines))
             if empty.any() and not skip_bad:
+                first = int(empty.argmax())
                 raise ReparamError(
-                    f"{where}, line {int(empty.argmax()) + 1}: it is empty; fill it in, or leave such lines "
-                    "out with --skip-bad (in Python, skip_bad=True)."
+                    f"{where}, line {numbers[first] if numbers else first + 1}: it is empty; fill it in, or "
+                    "leave such lines out with --skip-bad (in Python, skip_bad=True)."
                 )
             good &= ~empty
         if not good.all():
             raw.parts[split] = Part(*(None if a is None else a[good] for a in part))  # pyright: ignore[reportArgumentType]
+
+
+def check_known(rows: Mapping[str, list[list[int]]], lines: Mapping[str, np.ndarray], where: str) -> None:
+    """Raises ReparamError where more than half of the tokens of all splits are not in the vocabulary."""
+    every = [pair for name in rows for pair in zip(rows[name], lines[name], strict=True)]
+    strange, total = sum(row.count(UNKNOWN) for row, _ in every), sum(len(row) for row, _ in every)
+    if 2 * strange > total:
+        line = next(line for row, line in every if UNKNOWN in row)
+        raise ReparamError(
+            f"{where}: {strange:,} of {total:,} tokens are not in the run's vocabulary, as in {line!r}; is "
+            "it text of another language, or cut in other units?"
+        )
 
 
 def check_options(units: str | None, length: int | None, min_count: int) -> None:
