@@ -753,6 +753,7 @@ LEARNING = {
     "wae-gan": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "adversarial_lr": 2e-3, "penalty": 1.0}, 200),
     "ali": (RING, {"latent": 2, "width": 32, "lr": 2e-3}, 800),
     "bigan": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 800),
+    "bigan-mlp": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "steps": 800}, 800),
     "intro-vae": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "margin": 4.0, "fidelity": 3.0}, 450),
     "soft-intro-vae": (RING, {"latent": 2, "width": 32, "lr": 1e-3, "repulsion": 1.0}, 400),
     "acai": (BARS, {"latent": 16, "width": 32, "penalty": 0.05}, 150),

@@ -14,7 +14,9 @@ from reparam.models.ali import ALI
 from reparam.models.bigan import BiGAN
 from reparam.models.intro_vae import IntroVAE
 from reparam.models.soft_intro_vae import SoftIntroVAE
+from reparam.nets.batch_norm import BatchNorm
 from reparam.nets.joint import InjectedDiscriminator, injected_conv, injected_mlp
+from reparam.optimisers import Adam
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -103,7 +105,11 @@ def test_an_undecided_discriminator_costs_log_two_a_pair():
 
 
 def test_every_layer_of_the_injected_discriminator_sees_the_code():
-    for shape, made in (((5,), injected_mlp((5,), 2, 8)), ((2, 13, 9), injected_conv((2, 13, 9), 2, 8))):
+    for shape, made in (
+        ((5,), injected_mlp((5,), 2, 8)),
+        ((5,), injected_mlp((5,), 2, 8, BatchNorm)),
+        ((2, 13, 9), injected_conv((2, 13, 9), 2, 8)),
+    ):
         discriminator: InjectedDiscriminator = made.double()
         x, z = numbers(4, *shape), numbers(4, 2)
         for injection in [*discriminator.injections, discriminator.last]:
@@ -114,6 +120,17 @@ def test_every_layer_of_the_injected_discriminator_sees_the_code():
             assert not torch.allclose(discriminator(x, z), discriminator(x, z.flip(0)))
             for m, weight in zip(others, kept, strict=True):
                 m.weight.data.copy_(weight)
+
+
+def test_an_l2_penalty_is_in_the_gradient_that_adam_scales_and_decay_is_not():
+    moved = []
+    for rule in (Adam(0.1, l2=1e-3), Adam(0.1, weight_decay=1e-3)):
+        weight = nn.Parameter(torch.tensor([2.0, -3.0]))
+        weight.grad = torch.zeros(2)
+        rule.make([weight]).step()
+        moved.append(weight.detach())
+    assert_close(moved[0], torch.tensor([1.9, -2.9]), rtol=0, atol=1e-5)  # a first step is the sign's
+    assert_close(moved[1], torch.tensor([2.0, -3.0]) * (1 - 1e-4))
 
 
 # Introspective VAEs: what is held fixed, written out

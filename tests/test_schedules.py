@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 import reparam
 from reparam.errors import ReparamError
-from reparam.schedules import Cosine, Cyclical, Fall, Ramp, Weight, arrives, at
+from reparam.schedules import Cosine, Cyclical, Fade, Fall, Ramp, Weight, arrives, at
 
 
 def test_a_number_is_its_own_schedule():
@@ -30,6 +30,11 @@ def test_ramp_goes_from_nothing_to_one():
 )
 def test_cosine(step: int, value: float):
     assert_close(Cosine(100, 2.0)(step), value)
+
+
+@pytest.mark.parametrize(("step", "value"), [(0, 2.0), (50, 2.0), (75, 0.2), (100, 0.02), (101, 0.02)])
+def test_fade(step: int, value: float):
+    assert_close(Fade(100, 2.0)(step), value)
 
 
 def test_cosine_ends_where_it_is_told():
@@ -58,6 +63,7 @@ def test_cyclical_restarts_of_a_learning_rate():
         (Ramp(10), [10, 11], [1, 9]),
         (Cosine(10, 1.0), [10], [9]),
         (Fall(10, 1.0), [10], [9]),
+        (Fade(10, 1.0), [10], [9]),
         (Cyclical(10, Ramp(5)), [5, 9, 10, 18, 20], [4, 12]),
         (Cyclical(10, Cosine(10, 1.0)), [10, 30], [9, 29]),
         (0.5, [1], []),

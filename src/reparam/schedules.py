@@ -40,6 +40,18 @@ class Fall:
 
 
 @dataclass(frozen=True)
+class Fade:
+    """`start` for the first half of `steps`, then by equal factors to its share `left`, constant after."""
+
+    steps: int
+    start: float
+    left: float = 0.01
+
+    def __call__(self, step: int) -> float:
+        return self.start * self.left ** min(max(2 * step / self.steps - 1, 0.0), 1.0)
+
+
+@dataclass(frozen=True)
 class Cosine:
     """Half a cosine from `start` to `end` over `steps`, constant after."""
 
@@ -74,7 +86,7 @@ def arrives(weight: Weight, steps: int) -> bool:
     A cyclical one must end where a cycle does, or hold by then. True of functions that are not of this file.
     """
     match weight:
-        case Ramp(length) | Fall(length) | Cosine(length):
+        case Ramp(length) | Fall(length) | Fade(length) | Cosine(length):
             return steps >= length
         case Cyclical(period, schedule):
             return steps % period == 0 or arrives(schedule, steps % period)

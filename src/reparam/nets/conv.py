@@ -36,7 +36,8 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(next(g for g in (8, 4, 2, 1) if channels % g == 0), channels)
 
 
-def _bias(norm: Norm | None) -> bool:
+def biased(norm: Norm | None) -> bool:
+    """Whether a linear map before the norm has a bias."""
     # Batch norm takes a bias away again; what gradient rounding leaves it, Adam would blow up to full steps.
     return norm is not BatchNorm
 
@@ -64,7 +65,7 @@ class ConvBody(nn.Module):
         for i, (before, after) in enumerate(pairwise(wide)):
             last = raw and i == len(wide) - 2
             then = norm if i > 0 and not last else None
-            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=_bias(then)))
+            layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=biased(then)))
             if last:
                 break
             if then:
@@ -107,7 +108,9 @@ class ConvGenerator(nn.Module):
         self.stages = nn.ModuleList()
         for i, (before, after) in enumerate(pairwise(wide)):
             last = i == len(wide) - 2
-            up = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=_bias(None if last else norm))
+            up = nn.ConvTranspose2d(
+                before, after, 4, stride=2, padding=1, bias=biased(None if last else norm)
+            )
             self.stages.append(up if last else nn.Sequential(up, norm(after), nn.ReLU()))
 
     def forward(self, z: Tensor) -> Tensor:

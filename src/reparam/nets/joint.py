@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reparam.nets.conv import pyramid, widths
+from reparam.nets.conv import Norm, biased, pyramid, widths
 from reparam.nets.heads import exact
 from reparam.nets.mlp import mlp
 from reparam.noise import Shape
@@ -37,30 +37,40 @@ class JointDiscriminator(nn.Module):
 class InjectedDiscriminator(nn.Module):
     """The code enters every layer by a linear map of its own, not only at the end.
 
-    Each stage gives (n, channels, …); the code's map is added to its channels. Donahue et al. 2017
-    (arXiv:1605.09782), §3 and the authors' code.
+    Each stage gives (n, channels, …); the code's map is added to its channels, and a norm may follow.
+    Donahue et al. 2017 (arXiv:1605.09782), §3 and the authors' code.
     """
 
     def __init__(
-        self, stages: Sequence[nn.Module], channels: Sequence[int], features: int, latent: int
+        self,
+        stages: Sequence[nn.Module],
+        channels: Sequence[int],
+        features: int,
+        latent: int,
+        norms: Sequence[Norm | None] | None = None,
     ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
-        self.injections = nn.ModuleList(nn.Linear(latent, c) for c in channels)
+        self.injections, self.norms = nn.ModuleList(), nn.ModuleList()
+        for c, norm in zip(channels, norms or [None] * len(channels), strict=True):
+            self.injections.append(nn.Linear(latent, c, bias=biased(norm)))
+            self.norms.append(norm(c) if norm else nn.Identity())
         self.logit, self.last = nn.Linear(features, 1), nn.Linear(latent, 1)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         h = 2 * x - 1 if x.dim() == 4 else x
-        for stage, injection in zip(self.stages, self.injections, strict=True):
+        for stage, injection, norm in zip(self.stages, self.injections, self.norms, strict=True):
             h = stage(h)
-            h = F.leaky_relu(h + injection(z).view(*h.shape[:2], *[1] * (h.dim() - 2)), SLOPE)
+            h = norm(h + injection(z).view(*h.shape[:2], *[1] * (h.dim() - 2)))
+            h = F.leaky_relu(h, SLOPE)
         return exact(self.logit(h.flatten(1)) + self.last(z)).squeeze(1)
 
 
-def injected_mlp(shape: Shape, latent: int, width: int) -> InjectedDiscriminator:
-    """Two fully connected stages of equal width."""
+def injected_mlp(shape: Shape, latent: int, width: int, norm: Norm | None = None) -> InjectedDiscriminator:
+    """Two fully connected stages of equal width, the second normalised, where a norm is given."""
     first = nn.Sequential(nn.Flatten(1), nn.Linear(math.prod(shape), width))
-    return InjectedDiscriminator([first, nn.Linear(width, width)], [width, width], width, latent)
+    second = nn.Linear(width, width, bias=biased(norm))
+    return InjectedDiscriminator([first, second], [width, width], width, latent, [None, norm])
 
 
 def injected_conv(shape: Shape, latent: int, base: int) -> InjectedDiscriminator:
