@@ -15,6 +15,7 @@ from reparam.errors import ReparamError
 from reparam.models.aae_clustering import ClusteringAAE
 from reparam.models.aae_labels import LabelledAAE
 from reparam.models.aae_reduction import ReducingAAE
+from reparam.models.aae_semi_supervised import SemiSupervisedAAE
 from reparam.nets.clusters import Clustered, Heads
 from reparam.noise import GaussianRing
 
@@ -118,14 +119,28 @@ class Choosing(nn.Module):
         return Clustered(x, x[:, :2])
 
 
-def clustering(decoder: nn.Module) -> ClusteringAAE:
-    return ClusteringAAE(Choosing(), decoder, nn.Linear(3, 1), nn.Linear(2, 1), clusters=3, latent=2)
+def clustering(decoder: nn.Module, std: float = 0.0) -> ClusteringAAE:
+    return ClusteringAAE(Choosing(), decoder, nn.Linear(3, 1), nn.Linear(2, 1), 3, 2, (3,), std=std)
 
 
 def test_a_code_is_the_choice_beside_the_style():
     model = clustering(nn.Identity())
     assert_close(model.encode(X), torch.cat([X.softmax(1), X[:, :2]], 1))
     assert_close(model.cluster(X), X.argmax(1))
+
+
+def test_the_encoder_alone_sees_the_corruption():
+    class Law(nn.Module):
+        def forward(self, z: torch.Tensor) -> Gaussian:
+            return Gaussian(z[:, :3], torch.zeros(()))
+
+    model, noise = SemiSupervisedAAE(clustering(Law(), std=0.5)), torch.randn_like(X)
+    terms = model.unlabelled.reconstruction(X, corruption=noise)
+    assert_close(terms["distortion"], -Gaussian((X + noise / 2).softmax(1), torch.zeros(())).log_prob(X))
+    y = torch.arange(len(X)) % 3
+    terms = model.classification(X, y, corruption=noise)
+    assert_close(terms["ignorance"], F.cross_entropy(X + noise / 2, y, reduction="none"))
+    assert_close(model.encode(X), torch.cat([X.softmax(1), X[:, :2]], 1))
 
 
 def test_the_decoder_of_the_reduction_sees_the_head_moved_by_the_style():

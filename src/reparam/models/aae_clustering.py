@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from reparam.losses import NON_SATURATING
 from reparam.model import Model, Terms, Turn
 from reparam.nets.clusters import Clustered
-from reparam.noise import Categorical, Normal, Source
+from reparam.noise import Categorical, Dirac, Normal, Shape, Source
 
 
 class ClusteringAAE(Model):
-    """x ─encoder→ (choice ŷ, style z) ─decoder→ p(x|ŷ, z);  a discriminator of each part: code, or prior?"""
+    """x + std · noise ─encoder→ (choice ŷ, style z) ─decoder→ p(x|ŷ, z);  a discriminator of each part"""
 
     name = "aae-clustering"
     paper = "Makhzani et al. 2015, Adversarial Autoencoders, arXiv:1511.05644, §5"
@@ -25,11 +25,14 @@ class ClusteringAAE(Model):
         style_discriminator: nn.Module,
         clusters: int,
         latent: int,
+        shape: Shape,
+        *,
+        std: float = 0.0,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.choice_discriminator, self.style_discriminator = choice_discriminator, style_discriminator
-        self.clusters, self.latent = clusters, latent
+        self.clusters, self.latent, self.shape, self.std = clusters, latent, shape, std
 
     def turns(self) -> list[Turn]:
         return [
@@ -52,14 +55,15 @@ class ClusteringAAE(Model):
 
     # Loss
 
-    def reconstruction(self, x: Tensor) -> Terms:
+    def reconstruction(self, x: Tensor, *, corruption: Tensor) -> Terms:
         """Makhzani et al. 2015, §5: the reconstruction phase.
 
         distortion = −log p(x|ŷ, z), ŷ the encoder's softmax
         """
-        return {"distortion": -self.decoder(self.encode(x)).log_prob(x)}
+        code = torch.cat(self._parts(x, corruption), 1)
+        return {"distortion": -self.decoder(code).log_prob(x)}
 
-    def discrimination(self, x: Tensor, *, choice: Tensor, style: Tensor) -> Terms:
+    def discrimination(self, x: Tensor, *, corruption: Tensor, choice: Tensor, style: Tensor) -> Terms:
         """Makhzani et al. 2015, §4.2 and 5: the regularisation phase, the discriminators' side.
 
         real_choice = −log D(a one-hot draw)
@@ -68,7 +72,7 @@ class ClusteringAAE(Model):
         fake_style = −log(1 − D(z))
         """
         with torch.no_grad():
-            made, styled = self._parts(x)
+            made, styled = self._parts(x, corruption)
         drawn = nn.functional.one_hot(choice, self.clusters).to(style)
         return {
             "real_choice": NON_SATURATING.real(self.choice_discriminator(drawn)),
@@ -77,26 +81,28 @@ class ClusteringAAE(Model):
             "fake_style": NON_SATURATING.fake(self.style_discriminator(styled)),
         }
 
-    def deception(self, x: Tensor) -> Terms:
+    def deception(self, x: Tensor, *, corruption: Tensor) -> Terms:
         """Makhzani et al. 2015, §4.2 and 5: the encoder's side.
 
         choice = −log D(ŷ)
         style = −log D(z)
         """
-        made, styled = self._parts(x)
+        made, styled = self._parts(x, corruption)
         return {
             "choice": NON_SATURATING.fool(self.choice_discriminator(made)),
             "style": NON_SATURATING.fool(self.style_discriminator(styled)),
         }
 
-    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        code: Clustered = self.encoder(x)
+    def _parts(self, x: Tensor, corruption: Tensor) -> tuple[Tensor, Tensor]:
+        code: Clustered = self.encoder(x + self.std * corruption)
         return code.logits.softmax(1), code.style
 
     # Randomness
 
     def noise(self) -> dict[str, Source]:
         return {
+            # added to the encoder's input, in training only
+            "corruption": Normal(self.shape) if self.std else Dirac(self.shape),
             "choice": Categorical((), self.clusters),  # prior of ŷ, and the cluster of a sample
             "style": Normal((self.latent,)),  # prior of z, and the style of a sample
         }

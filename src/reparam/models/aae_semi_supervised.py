@@ -35,12 +35,12 @@ class SemiSupervisedAAE(Model):
 
     # Loss
 
-    def classification(self, x_labelled: Tensor, y_labelled: Tensor) -> Terms:
+    def classification(self, x_labelled: Tensor, y_labelled: Tensor, *, corruption: Tensor) -> Terms:
         """Makhzani et al. 2015, §4.2: the semi-supervised classification phase, on a labelled minibatch.
 
         ignorance = −log ŷ of the class y
         """
-        logits = self.unlabelled.encoder(x_labelled).logits
+        logits = self.unlabelled.encoder(x_labelled + self.unlabelled.std * corruption).logits
         return {"ignorance": F.cross_entropy(logits, y_labelled, reduction="none")}
 
     # Randomness

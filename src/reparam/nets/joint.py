@@ -34,6 +34,13 @@ class JointDiscriminator(nn.Module):
         return exact(self.judge(torch.cat([self.body(x), self.code(z)], 1))).squeeze(1)
 
 
+class Centred(nn.Module):
+    """[0, 1] → [−1, 1]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x - 1
+
+
 class InjectedDiscriminator(nn.Module):
     """The code enters every layer by a linear map of its own, not only at the end.
 
@@ -58,12 +65,11 @@ class InjectedDiscriminator(nn.Module):
         self.logit, self.last = nn.Linear(features, 1), nn.Linear(latent, 1)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        h = 2 * x - 1 if x.dim() == 4 else x
         for stage, injection, norm in zip(self.stages, self.injections, self.norms, strict=True):
-            h = stage(h)
-            h = norm(h + injection(z).view(*h.shape[:2], *[1] * (h.dim() - 2)))
-            h = F.leaky_relu(h, SLOPE)
-        return exact(self.logit(h.flatten(1)) + self.last(z)).squeeze(1)
+            x = stage(x)
+            x = norm(x + injection(z).view(*x.shape[:2], *[1] * (x.dim() - 2)))
+            x = F.leaky_relu(x, SLOPE)
+        return exact(self.logit(x.flatten(1)) + self.last(z)).squeeze(1)
 
 
 def injected_mlp(shape: Shape, latent: int, width: int, norm: Norm | None = None) -> InjectedDiscriminator:
@@ -84,4 +90,5 @@ def injected_conv(shape: Shape, latent: int, base: int) -> InjectedDiscriminator
         )
         for i in range(len(sizes) - 1)
     ]
+    stages[0] = nn.Sequential(Centred(), stages[0])
     return InjectedDiscriminator(stages, wide[1:], wide[-1] * math.prod(sizes[-1]), latent)

@@ -15,6 +15,7 @@ from reparam.noise import GaussianRing
 from reparam.optimisers import Adam, Optimiser
 from reparam.recipes.vae import Likelihood, noise_of
 from reparam.registry import DataFacts, Recipe
+from reparam.schedules import Fall, Weight
 
 
 def aae_labels(
@@ -73,13 +74,19 @@ def aae_clustering(
     width: int = 256,
     likelihood: Likelihood = "auto",
     std: float = 0.1,
+    corruption: float = 0.0,
     lr: float = 1e-3,
     adversarial_lr: float = 2e-4,
+    steps: int | None = None,
 ) -> Recipe:
-    """More clusters than classes find purer ones: the paper has 16 and 30 for ten digits."""
+    """More clusters than classes find purer ones: the paper has 16 and 30 for ten digits.
+
+    corruption is the deviation of the noise on the encoder's input; with steps, all rates fall to 0 over
+    the second half of them.
+    """
     decoder = _decoder(clusters + latent, data, network, width, likelihood, std)
-    model = _clustering(data, decoder, clusters, latent, network, width)
-    return Recipe(model, _optimisers(lr, adversarial_lr), batch_size=100)
+    model = _clustering(data, decoder, clusters, latent, network, width, corruption)
+    return Recipe(model, _optimisers(lr, adversarial_lr, steps), batch_size=100, steps=steps or 5000)
 
 
 def aae_semi_supervised(
@@ -90,10 +97,16 @@ def aae_semi_supervised(
     width: int = 256,
     likelihood: Likelihood = "auto",
     std: float = 0.1,
+    corruption: float = 0.3,
     lr: float = 1e-3,
     adversarial_lr: float = 2e-4,
+    steps: int | None = None,
 ) -> Recipe:
-    """On data with --labels N, 100 for instance: the labelled minibatch is drawn among them alone."""
+    """On data with --labels N, 100 for instance: the labelled minibatch is drawn among them alone.
+
+    corruption is the deviation of the noise on the encoder's input, the paper's for MNIST; with steps, all
+    rates fall to 0 over the second half of them.
+    """
     classes = data.require_classes("aae-semi-supervised")
     if data.labelled is None:
         raise ReparamError(
@@ -101,9 +114,10 @@ def aae_semi_supervised(
             f"--labels {10 * classes} (in Python, load(…, labels={10 * classes}))."
         )
     decoder = _decoder(classes + latent, data, network, width, likelihood, std)
-    model = SemiSupervisedAAE(_clustering(data, decoder, classes, latent, network, width))
-    rules = _optimisers(lr, adversarial_lr) | {"classification": Adam(lr)}
-    return Recipe(model, rules, batch_size=100)
+    model = SemiSupervisedAAE(_clustering(data, decoder, classes, latent, network, width, corruption))
+    rules = _optimisers(lr, adversarial_lr, steps)
+    rules["classification"] = rules["reconstruction"]
+    return Recipe(model, rules, batch_size=100, steps=steps or 5000)
 
 
 def aae_reduction(
@@ -129,7 +143,13 @@ def aae_reduction(
 
 
 def _clustering(
-    data: DataFacts, decoder: nn.Module, clusters: int, latent: int, network: Network, width: int
+    data: DataFacts,
+    decoder: nn.Module,
+    clusters: int,
+    latent: int,
+    network: Network,
+    width: int,
+    corruption: float = 0.0,
 ) -> ClusteringAAE:
     body = choose.body(data.shape, network, width)
     return ClusteringAAE(
@@ -139,6 +159,8 @@ def _clustering(
         choose.discriminator((latent,), "mlp", width),
         clusters,
         latent,
+        data.shape,
+        std=corruption,
     )
 
 
@@ -150,6 +172,9 @@ def _decoder(
     )
 
 
-def _optimisers(lr: float, adversarial_lr: float) -> dict[str, Optimiser]:
-    adversarial = Adam(adversarial_lr, betas=(0.5, 0.999))
-    return {"reconstruction": Adam(lr), "discrimination": adversarial, "deception": adversarial}
+def _optimisers(lr: float, adversarial_lr: float, steps: int | None = None) -> dict[str, Optimiser]:
+    def rate(start: float) -> Weight:
+        return Fall(steps, start) if steps else start
+
+    adversarial = Adam(rate(adversarial_lr), betas=(0.5, 0.999))
+    return {"reconstruction": Adam(rate(lr)), "discrimination": adversarial, "deception": adversarial}
