@@ -25,6 +25,7 @@ torch.set_num_threads(1)
 FIRST = {"vq-prior": "vqvae", "latent-density": "rae", "m1-m2": "vae"}  # the first stage of each second one
 NAMES = sorted(registry.recipes())
 SMALL = {"latent": 4, "clusters": 4, "width": 16, "pool": 8, "size": 32, "dim": 4, "blocks": 1, "repeat": 2}
+SMALL |= {"points": 16, "keep": 3, "every": 2}
 # Schedules that any run here is long enough for.
 SMALL |= {"decay": 0.9, "anneal": 5, "warm_up": 10, "rising": 10, "period": 3, "ramp": 0.3}
 # Weights of 1,000 and 100, as some penalties have, are nothing for the plain SGD of some of these runs, nor

@@ -736,6 +736,7 @@ LEARNING = {
     "iwae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "dreg": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "ppca": (BARS, {"latent": 16}, 150),
+    "bayesian-decoder": (RING, {"points": 64, "step": 0.3, "keep": 10, "every": 10}, 400),
     "linear-vae": (BARS, {"latent": 16}, 150),
     # Not the ring: there both variances of the data equal the first σ², the very edge of collapse.
     "sigma-vae": (BARS, {"latent": 4, "width": 32}, 150),

@@ -225,6 +225,11 @@ class Coupled(Normals):
     couples_batch = True
 
 
+class Sloped(Normals):
+    def turns(self) -> list[Turn]:
+        return [Turn(self.player, lowers=self.surprise, second_order=True)]
+
+
 class Permuted(Normals):
     def turns(self) -> list[Turn]:
         return [Turn(self.player, lowers=self.shuffled, weights={"surprise": 1.0})]
@@ -237,17 +242,17 @@ class Permuted(Normals):
 
 
 @pytest.mark.parametrize(
-    ("model", "engine", "saying"),
+    ("model", "saying"),
     [
-        (Coupled(100), {}, "whole batch"),
-        (Permuted(100), {}, "whole batch shares"),
-        (Normals(100), {"precision": "bf16"}, "float32"),
+        (Coupled(100), "whole batch"),
+        (Permuted(100), "whole batch shares"),
+        (Sloped(100), "holds a gradient"),
     ],
-    ids=["coupled", "shared noise", "bf16"],
+    ids=["coupled", "shared noise", "second order"],
 )
-def test_what_cannot_be_sampled_is_refused(model: Model, engine: dict[str, Any], saying: str):
+def test_what_cannot_be_sampled_is_refused(model: Model, saying: str):
     with pytest.raises(ReparamError, match=saying):
-        played(model, normals(100), MetropolisHastings(), **engine)
+        played(model, normals(100), MetropolisHastings())
 
 
 def test_a_network_that_draws_by_itself_is_refused():

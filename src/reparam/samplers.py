@@ -142,10 +142,11 @@ class Chain:
             found = []
             for rows in parts:
                 objective = game.objective(rows, next(keys))
-                self._go(now)
-                before = objective()
-                self._go(proposed)
-                found.append(before - objective())
+                with torch.no_grad():
+                    self._go(now)
+                    before = objective()
+                    self._go(proposed)
+                    found.append(before - objective())
             return torch.cat(found)
 
         def some(n: int) -> Tensor:

@@ -121,7 +121,7 @@ class Trainer:
                 moves.append((move, name, parameters, rule.make(parameters), rule))
             else:
                 drawn = [self.sources[asked] for asked in (*wants.noise, *self.data.noise())]
-                self._check_sampled(name, drawn)
+                self._check_sampled(turn, name, drawn)
                 exact = all(isinstance(source, Dirac) for source in drawn)
                 chains.append(Chain(move, name, parameters, rule, len(self.data.train.x), exact))
         inside = (m for move in turn.moves for player in move.players for m in player.modules())
@@ -129,14 +129,14 @@ class Trainer:
         loss = self.engine.loss(turn)
         return _Play(number, turn, loss, wants.fields, wants.noise, moves, chains, stateful)
 
-    def _check_sampled(self, name: str, drawn: Sequence[Source]) -> None:
+    def _check_sampled(self, turn: Turn, name: str, drawn: Sequence[Source]) -> None:
         """Raises ReparamError where the terms of one batch do not say what those of all examples are."""
         if any(getattr(module, "couples_batch", False) for module in self.model.modules()):
             why = "its terms are of the whole batch, and a test needs those of single examples"
         elif any(source.shared for source in drawn):
             why = "it draws noise that a whole batch shares, and a test needs examples that are independent"
-        elif self.engine.precision == "bf16":
-            why = "the small differences that a test sums up are rounded away in bf16: take float32"
+        elif turn.second_order:
+            why = "a loss that holds a gradient is no likelihood"
         else:
             return
         raise ReparamError(f"the move {name} cannot be sampled: {why}.")
@@ -356,8 +356,7 @@ class _Sampling:
         return self._draw(name, self.chain.sources[name], n, *key)
 
     def gradient(self) -> Sequence[Tensor | None]:
-        terms = self.play.loss(*self.given, **self.drawn)
-        means = {name: term.mean() for name, term in self._lowered(terms).items()}
+        means = {name: term.mean() for name, term in self._terms(self.given, self.drawn).items()}
         objective = self.trainer._objective(self.chain.move, means)
         gradients = torch.autograd.grad(objective, self.chain.parameters, allow_unused=True)
         self.trainer.engine.average(gradients)
@@ -378,18 +377,15 @@ class _Sampling:
         given = [trainer.engine.cast(batch[name]) for name in play.fields]
         noise = {name: trainer.engine.cast(draw) for name, draw in drawn(of_model).items()}
 
-        def lowered() -> Tensor:
-            with torch.set_grad_enabled(play.turn.second_order):
-                terms = self._lowered(play.loss(*given, **noise))
-                return gather(trainer._objective(self.chain.move, terms).detach())[:n]
-
-        return lowered
+        return lambda: gather(trainer._objective(self.chain.move, self._terms(given, noise)))[:n]
 
     def _draw(self, name: str, source: Source, n: int, *key: int) -> Tensor:
         step, streams = self.trainer.step, self.trainer.streams
         return streams.draw(name, source, n, step, self.play.number, self.number, self.repetition, *key)
 
-    def _lowered(self, terms: Terms) -> Terms:
+    def _terms(self, given: Sequence[Tensor], drawn: Mapping[str, Tensor]) -> Terms:
+        # In the weights' own precision whatever else is computed in less: small differences are summed up.
+        terms = self.play.turn.loss(*given, **drawn)
         return {name: term for name, term in terms.items() if name not in self.trainer.buffers}
 
 
