@@ -14,7 +14,7 @@ from typing import Any
 
 import tyro
 
-from reparam.commands import catalogue, datasets, measure, training, use, words
+from reparam.commands import catalogue, datasets, measure, study, training, use, words
 from reparam.errors import ReparamError, unknown
 
 ABOUT = "Latent-variable generative models: the VAE, the GAN, and everything between."
@@ -22,6 +22,10 @@ ABOUT = "Latent-variable generative models: the VAE, the GAN, and everything bet
 
 def data() -> None:
     """List, show and fetch datasets."""
+
+
+def studies() -> None:
+    """Run a small experiment that teaches, with its pictures."""
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -42,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": measure.evaluate,
     "diagnose": measure.diagnose,
     "compare": measure.compare,
+    "study": studies,
     "data": data,
 }
 DATA_COMMANDS: dict[str, Callable[..., None]] = {
@@ -49,6 +54,12 @@ DATA_COMMANDS: dict[str, Callable[..., None]] = {
     "show": datasets.show,
     "fetch": datasets.fetch,
 }
+STUDY_COMMANDS: dict[str, Callable[..., None]] = {
+    "one-sample": study.one_sample,
+    "vae-as-pca": study.vae_as_pca,
+    "vae-against-gan": study.vae_against_gan,
+}
+GROUPS = {"data": DATA_COMMANDS, "study": STUDY_COMMANDS}  # of commands with commands of their own
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,9 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str], speaks: bool) -> None:
     commands, prog, about = COMMANDS, "reparam", ABOUT
-    if arguments[:1] == ["data"]:
-        commands, prog, about = DATA_COMMANDS, "reparam data", data.__doc__ or ""
-        arguments = arguments[1:]
+    if arguments and arguments[0] in GROUPS:
+        name, *arguments = arguments
+        commands, prog, about = GROUPS[name], f"reparam {name}", COMMANDS[name].__doc__ or ""
     if not arguments:
         _parse(commands, prog, about, ["--help"], speaks, ends=False)
         sys.exit(2)

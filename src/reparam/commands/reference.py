@@ -21,10 +21,11 @@ something to be mended (one message says what), 130 interrupted.
 
 def reference() -> str:
     """The page, as Markdown."""
-    from reparam.cli import COMMANDS, DATA_COMMANDS
+    from reparam.cli import COMMANDS, GROUPS
 
-    commands = {name: command for name, command in COMMANDS.items() if name != "data"}
-    commands |= {f"data {name}": command for name, command in DATA_COMMANDS.items()}
+    commands = {name: command for name, command in COMMANDS.items() if name not in GROUPS}
+    for group, members in GROUPS.items():
+        commands |= {f"{group} {name}": command for name, command in members.items()}
     return INTRODUCTION + "".join(_section(name, command) for name, command in commands.items())
 
 

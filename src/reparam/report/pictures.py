@@ -87,8 +87,9 @@ def scatter(
     size: int = 480,
     limits: tuple[float, float, float, float] | None = None,
     names: list[str] | None = None,
+    under: str = "prior",
 ) -> Image.Image:
-    """Points (n, 2) as a cloud, coloured by integer labels, over an optional cloud of the prior in grey.
+    """Points (n, 2) as a cloud, coloured by integer labels, over an optional cloud in grey: `under`.
 
     Both axes have one scale. ``limits`` (left, right, bottom, top) makes pictures of several models
     comparable; points outside, or not finite, are counted under the picture. ``names[k]`` stands for label k
@@ -101,8 +102,8 @@ def scatter(
     left, right, bottom, top = _square(limits or _limits(np.concatenate([cloud, below])))
     over = 3  # drawn three times as large, then reduced: smooth dots without a drawing library
     kinds = [] if labels is None else sorted({int(k) for k in colours})
-    margin, legend = 34, 70 if kinds or len(below) else 0
-    image = Image.new("RGBA", ((size + margin + legend) * over, (size + margin) * over), (*INK[:3], 0))
+    margin, beside = 34, 70 if kinds or len(below) else 0
+    image = Image.new("RGBA", ((size + margin + beside) * over, (size + margin) * over), (*INK[:3], 0))
     box = (margin * over, 4 * over, (size + margin - 6) * over, size * over)
 
     def place(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -119,7 +120,7 @@ def scatter(
         (names[k] if names and 0 <= k < len(names) else str(k), (*PALETTE[k % 10], 255)) for k in kinds[:20]
     ]
     entries += [(f"+ {len(kinds) - 20} more", INK)] if len(kinds) > 20 else []
-    _legend(image, frame, entries + ([("prior", (*INK[:3], 110))] if len(below) else []))
+    legend(image, frame, entries + ([(under, (*INK[:3], 110))] if len(below) else []))
     return image
 
 
@@ -236,7 +237,8 @@ def _axes(
         draw.text((left, bottom + 17), f"{missing} points outside or not finite", INK, font)
 
 
-def _legend(image: Image.Image, frame: tuple[int, ...], entries: list[tuple[str, tuple[int, ...]]]) -> None:
+def legend(image: Image.Image, frame: tuple[int, ...], entries: list[tuple[str, tuple[int, ...]]]) -> None:
+    """Writes names beside their colours, to the right of a frame."""
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=12)
     for row, (name, colour) in enumerate(entries):
         x, y = frame[2] + 12, frame[1] + 8 + 18 * row
