@@ -21,7 +21,7 @@ from reparam.noise import Streams
 from reparam.schedules import Ramp
 from reparam.trainer import Trainer
 
-STEPS, LATENT, HIDDEN, SEEDS = 2000, 8, 128, (0, 1, 2)
+STEPS, LATENT, HIDDEN, LAYERS, SEEDS = 2000, 8, 128, 2, (0, 1, 2)
 REMEDIES = (
     "none", "warm-up", "cyclical", "cyclical, rate of learning too", "free bits", "delta", "lagging encoder",
     "batch norm", "skip",
@@ -29,10 +29,10 @@ REMEDIES = (
 
 
 class Told(NamedTuple):
-    """Bits in order, each given those before it and the code: what the code adds to the hidden layer, and
+    """Bits in order, each given those before it and the code: what the code adds to each hidden layer, and
     to the logits; and the network."""
 
-    hidden: Tensor
+    hidden: tuple[Tensor, ...]
     logits: Tensor
     net: Any
 
@@ -47,30 +47,33 @@ class Told(NamedTuple):
 
 
 class Masked(nn.Module):
-    """z → an autoregressive law of `size` bits; skip tells the code to the output too.
+    """z → an autoregressive law of `size` bits, told the code in its first layer; in every one with skip.
 
-    Germain et al. 2015, MADE, arXiv:1502.03509, with one hidden layer.
+    Germain et al. 2015, MADE, arXiv:1502.03509.
     """
 
-    order: Tensor
-
-    def __init__(self, latent: int, size: int, hidden: int, skip: bool) -> None:
+    def __init__(self, latent: int, size: int, hidden: int, layers: int, skip: bool) -> None:
         super().__init__()
-        self.first, self.last = nn.Linear(size, hidden), nn.Linear(hidden, size)
-        self.code, self.out = nn.Linear(latent, hidden), nn.Linear(latent, size) if skip else None
-        self.register_buffer("order", torch.arange(hidden) % (size - 1))
-        self.direct = nn.Linear(size, size, bias=False)
+        self.layers = nn.ModuleList(nn.Linear(size if i == 0 else hidden, hidden) for i in range(layers))
+        self.last, self.direct = nn.Linear(hidden, size), nn.Linear(size, size, bias=False)
+        self.codes = nn.ModuleList(nn.Linear(latent, hidden) for _ in range(layers if skip else 1))
+        self.out = nn.Linear(latent, size) if skip else None
+        # The last bit that a hidden unit may know of.
+        order, places = torch.arange(hidden) % (size - 1), torch.arange(size)
+        self.masks = [order[:, None] >= places, *[order[:, None] >= order] * (layers - 1)]
+        self.seen, self.before = places[:, None] > order, places[:, None] > places
 
     def forward(self, z: Tensor) -> Told:
-        hidden = self.code(z)
+        hidden = tuple(code(z) for code in self.codes)
         return Told(hidden, z.new_zeros(len(z), 1) if self.out is None else self.out(z), self)
 
-    def logits(self, x: Tensor, told: Tensor) -> Tensor:
-        places = torch.arange(x.shape[1])
-        sees, seen = self.order[:, None] >= places, places[:, None] > self.order
-        h = torch.relu(F.linear(x, self.first.weight * sees, self.first.bias) + told)
-        before = places[:, None] > places
-        return F.linear(h, self.last.weight * seen, self.last.bias) + F.linear(x, self.direct.weight * before)
+    def logits(self, x: Tensor, told: tuple[Tensor, ...]) -> Tensor:
+        h = x
+        for i, (layer, mask) in enumerate(zip(self.layers, self.masks, strict=True)):
+            h = F.linear(h, layer.weight * mask, layer.bias)  # pyright: ignore[reportArgumentType, reportOperatorIssue]
+            h = torch.relu(h + told[i] if i < len(told) else h)
+        h = F.linear(h, self.last.weight * self.seen, self.last.bias)
+        return h + F.linear(x, self.direct.weight * self.before)
 
 
 def built(remedy: str, data: Data, seed: int) -> reparam.System:
@@ -79,7 +82,7 @@ def built(remedy: str, data: Data, seed: int) -> reparam.System:
         body = MLPBody(data.shape, [HIDDEN, HIDDEN])
         head = (BatchNormalisedCode if remedy == "batch norm" else GaussianCode)(body.features, LATENT)
         encoder = nn.Sequential(body, head)
-        decoder = Masked(LATENT, data.train.x[0].numel(), 4 * HIDDEN, remedy == "skip")
+        decoder = Masked(LATENT, data.train.x[0].numel(), 4 * HIDDEN, LAYERS, remedy == "skip")
     name, own = "vae", {}
     match remedy:
         case "cyclical" | "cyclical, rate of learning too":

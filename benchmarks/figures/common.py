@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ def record(name: str, content: dict[str, Any]) -> None:
     content = {"figure": name, **content, **({"tried": tried} if tried else {}), "versions": versions()}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(content, indent=1))
+
+
+def kept(run: str, make: Callable[[], Any]) -> Any:
+    """What a training without checkpoints measured: made once, and read where it was made before."""
+    path = RUNS / f"{run}.json"
+    if not path.exists():
+        made = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(made))
+        draft.replace(path)
+    return json.loads(path.read_text())
 
 
 def cpu_seconds(run: str) -> float:

@@ -246,8 +246,8 @@ def _pictures(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
     if "elbo" in rows[0]:
         bounds = {
-            f"{words}, {k}": over(lambda row, key=key, k=k: row[key][k] - row["elbo"][most])
-            for key, words in (("elbo", "ELBO, draws"), ("weighted", "weighted, draws"))
+            f"{words} {k}": over(lambda row, key=key, k=k: row[key][k] - row["elbo"][most])
+            for key, words in (("elbo", "ELBO by"), ("weighted", "weighted by"))
             if key in rows[0]
             for k in DRAWS
             if (key, k) not in (("elbo", most), ("weighted", 1))

@@ -63,7 +63,7 @@ def vae_as_pca(*, steps: int = 3000, examples: int = 4000, seed: int = 0) -> Stu
         f"{LATENT}; the rule says {', '.join(map(str, collapse['predicted']))}.",
         f"On digits the largest angle between {digits['latent']} learned directions and as many principal "
         f"ones is {digits['largest_angle']:.2g}°.",
-        "With hidden layers this holds in the small: the columns of the decoder's slope at a code have a "
+        "With hidden layers something of this is left: the columns of the decoder's slope at a code have a "
         f"mean |cosine| of {slopes['diagonal']:.2f} under a posterior of independent dimensions, and of "
         f"{slopes['full']:.2f} under one of full covariance; turned at random the first has "
         f"{slopes['turned']:.2f} (Rolínek et al. 2019, arXiv:1812.06775).",
