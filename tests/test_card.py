@@ -123,6 +123,18 @@ def test_repeats_weights_and_conditions() -> None:
     assert moves[1].lowers["generated"] == "-0.5"
 
 
+def test_a_move_that_samples_says_so_and_what_it_draws() -> None:
+    recipe = registry.recipe("bayesian-decoder")(VECTOR, width=16)
+    made = card(recipe.model, VECTOR.shape, movers=recipe.optimisers, examples=100)
+    (move,) = made.turns[0].moves
+    assert "Metropolis–Hastings, langevin, tests of 50 examples or more" == move.sampled
+    assert "decoder is sampled by exp(−N · (surprise + 0.01·prior))" in text(made)
+    assert "is sampled by exp" in cards._turn(made.turns[0])
+    assert source(made, "rows").law == "uniform over 100 categories, shape scalar"
+    assert source(made, "proposal").enters == ["the chain of negative_log_joint"]
+    assert card(recipe.model, VECTOR.shape).turns[0].moves[0].sampled is None
+
+
 def test_noise_says_where_when_and_at_evaluation() -> None:
     made = card_of("vae")
     eps, z = source(made, "eps"), source(made, "z")

@@ -104,7 +104,7 @@ def normals(n: int) -> Tensor:
 )
 def test_the_stationary_law_of_a_gaussian_mean(rule: MetropolisHastings, noise: float, used: tuple[int, int]):
     x = normals(400)
-    points, logs = chain(played(Normals(400, noise), x, rule), 3000)
+    points, logs = chain(played(Normals(400, noise), x, rule), 2000)
     kept, std = points[200:], math.sqrt(rule.temperature / 401)
     torch.testing.assert_close(kept.mean(0), x.sum(0) / 401, atol=0.4 * std, rtol=0)
     torch.testing.assert_close(kept.std(0), torch.full((2,), std), atol=0, rtol=0.2)

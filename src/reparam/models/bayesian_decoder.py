@@ -72,8 +72,12 @@ class BayesianDecoder(Model):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log of the mean of p(x|θ) over the weights that are kept, in nats: (n,)."""
-        each = self._joint(x).logsumexp(2)
+        each = self.log_prob_of_each(x)
         return each.logsumexp(0) - math.log(len(each))
+
+    def log_prob_of_each(self, x: Tensor) -> Tensor:
+        """log p(x|θ) by each of the weights that are kept, in nats: (kept, n)."""
+        return self._joint(x).logsumexp(2)
 
     def score(self, x: Tensor) -> Tensor:
         """log p(x|data), in nats: (n,)."""

@@ -14,6 +14,7 @@ from reparam.nets.weighed import NormalWeights
 from reparam.recipes.vae import noise_of
 from reparam.registry import DataFacts, Recipe
 from reparam.samplers import Langevin, MetropolisHastings, RandomWalk
+from reparam.schedules import Ramp
 
 PROPOSALS = {"langevin": Langevin(), "random-walk": RandomWalk()}
 
@@ -28,7 +29,8 @@ def bayesian_decoder(
     noise: float = 0.1,
     std: float = 1.0,
     proposal: Literal["langevin", "random-walk"] = "langevin",
-    step: float = 0.1,
+    step: float = 0.2,
+    warm_up: int = 1000,
     batch: int = 50,
     keep: int = 50,
     every: int = 200,
@@ -36,18 +38,22 @@ def bayesian_decoder(
 ) -> Recipe:
     """A small decoder of weights N(0, std²); for few examples, where the one best set of weights overfits.
 
-    A proposal's step is step / √N, for N examples, and its test begins with `batch` of them. The weights of
-    every `every`-th step are kept, the last `keep` of them. noise is the σ of a Gaussian that learns none.
+    A proposal's step is step / √N, for N examples; over warm_up steps it rises to that from a quarter, with
+    which a chain comes down from where it begins. Its test begins with `batch` examples. The weights of every
+    `every`-th step are kept, the last `keep` of them. noise is the σ of a Gaussian that learns none.
     """
-    if not (std > 0 and step > 0):
-        raise ReparamError(f"bayesian-decoder: std={std:g}, step={step:g}; both must be above 0.")
+    if not (std > 0 and step > 0 and warm_up > 0):
+        raise ReparamError(
+            f"bayesian-decoder: std={std:g}, step={step:g}, warm_up={warm_up}; all must be above 0."
+        )
     network = decoder or nn.Sequential(
         choose.generator(latent, data.shape, "mlp", width), noise_of(likelihood, noise, data)
     )
     model = BayesianDecoder(
         NormalWeights(network, std), spread_out(points, latent), data.examples, keep=keep, every=every
     )
-    rule = MetropolisHastings(step / math.sqrt(data.examples), PROPOSALS[proposal], batch)
+    step /= math.sqrt(data.examples)
+    rule = MetropolisHastings(Ramp(warm_up, step / 4, step), PROPOSALS[proposal], batch)
     return Recipe(model, {"default": rule}, batch_size=500, steps=20_000)
 
 
