@@ -80,12 +80,11 @@ def accepts(
     gain: float = 0.0,
     batch: int = 50,
     temperature: float = 1.0,
-    std: float = 1.0,
 ) -> Decision:
     """Barker's test, accepting with probability sigmoid(Δ), on as few examples as its noise allows.
 
     Δ = gain + (1 / temperature) Σ over all examples of log p(x|proposed) / p(x|now). The estimate of it from
-    b examples has an error of about N(0, s²). Below std² that is made up to a logistic law, the test's own
+    b examples has an error of about N(0, s²). Below 1 that is made up to a logistic law, the test's own
     randomness; until then as many examples more are looked at as the error asks for, those seen being kept.
 
     Args:
@@ -96,7 +95,6 @@ def accepts(
         gain: what is known without examples: log of the ratio of the proposal's densities.
         batch: examples looked at first, at least 2; below 50 the error is hardly normal.
         temperature: above 1 the posterior is flattened; it is then not the posterior that is sampled.
-        std: what the error is made up to.
 
     A ratio that is infinite or no number refuses the proposal. Raises ReparamError for numbers out of range,
     and where the noise of the ratios asks for more than MOST draws of each.
@@ -106,7 +104,7 @@ def accepts(
             f"batch={batch}, examples={examples}, temperature={temperature:g}: give batch ≥ 2, examples ≥ 1 "
             "and temperature > 0."
         )
-    noise, scale = correction(std), examples / temperature
+    noise, scale = correction(), examples / temperature
     seen, used, wanted = torch.zeros(0, dtype=torch.float64), 0, batch
     while True:
         if every is not None and wanted >= examples:
@@ -122,9 +120,9 @@ def accepts(
         delta = gain + scale * float(seen.mean())
         if not math.isfinite(delta):
             return Decision(False, used)
-        if error < std**2:
-            fill = math.sqrt(std**2 - error) * float(draw[1])
+        if error < 1:
+            fill = math.sqrt(1 - error) * float(draw[1])
             return Decision(delta + fill + float(noise.at(draw[0])) > 0, used)
         if abs(delta) > SPAN + SURE * math.sqrt(error):  # no noise of the test would change that
             return Decision(delta > 0, used)
-        wanted = max(math.ceil(1.1 * len(seen) * error / std**2), len(seen) + batch)
+        wanted = max(math.ceil(1.1 * len(seen) * error), len(seen) + batch)
