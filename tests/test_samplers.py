@@ -217,8 +217,13 @@ def test_a_chain_s_draws_are_sources_like_any_other(tmp_path: Path):
     for name in ("seeded", "frozen"):
         with pytest.raises(AssertionError):
             assert_same_run(tmp_path / "plain", tmp_path / name)
-    with pytest.raises(ReparamError, match="did you mean 'proposal'"):
-        reparam.train(built("bayesian-decoder"), tmp_path / "odd", control=Control(0, {"proposals": 1}))
+    for control, saying in (
+        (Control(0, {"proposals": 1}), "did you mean 'proposal'"),
+        (Control(0, pin={"proposal": [1.0, 2.0]}), "cannot be pinned"),
+    ):
+        with pytest.raises(ReparamError, match=saying):
+            reparam.train(built("bayesian-decoder"), tmp_path / "odd", control=control)
+    assert not (tmp_path / "odd").exists()
 
 
 class Coupled(Normals):

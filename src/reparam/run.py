@@ -208,8 +208,10 @@ class _Session:
             engine=engine,
             average=settings.average,
         )
-        for name, source in self.trainer.sources.items():  # a pin that does not fit fails here, not later
-            self.trainer.streams.draw(name, source, 1, 0)
+        chains = (chain for play in self.trainer.plays for chain in play.chains)
+        of_chains = (pair for chain in chains for pair in chain.sources.items())
+        for name, source in (*self.trainer.sources.items(), *of_chains):
+            self.trainer.streams.draw(name, source, 1, 0)  # a pin that does not fit fails here, not later
         self.last = self._last_step(len(data.train.x))
         self._check_weights_arrive()
         self.seconds = 0.0
