@@ -57,7 +57,8 @@ def test_the_marginal_is_a_sum_over_all_alignments_of_a_sentence():
         total = []
         for alignment in itertools.product(range(sources), repeat=words):
             log_p = [
-                seen.log_prior[i, t, s] + model.speaker(seen.states[i, t], seen.memory[i, s])[target[i, t]]
+                seen.log_prior[i, t, s]
+                + model.speaker(seen.states[i, t], seen.memory[i, s]).log_probs[target[i, t]]
                 for t, s in enumerate(alignment)
             ]
             total.append(torch.stack(log_p).sum())

@@ -54,7 +54,7 @@ class Translation(Model):
 
     def word(self, seen: Seen, weights: Tensor, target: Tensor) -> Tensor:
         """log p(yₜ | Σ weights · memory): weights (n, T, S) → (n, T), 0 at padding."""
-        return _real(_picked(self.speaker(seen.states, weights @ seen.memory), target), target)
+        return _real(self.speaker(seen.states, weights @ seen.memory).log_prob(target), target)
 
     def word_noise(self) -> dict[str, Source]:
         """The noise of a translation."""
@@ -65,7 +65,7 @@ class MeanAttention(Translation):
     """What the ways share whose weights lie inside the simplex: they speak of the prior's mean."""
 
     def log_words(self, seen: Seen) -> Tensor:
-        return self.speaker(seen.states, seen.log_prior.exp() @ seen.memory)
+        return self.speaker(seen.states, seen.log_prior.exp() @ seen.memory).log_probs
 
     def log_conditional(self, x: Tensor, other: Tensor) -> Tensor:
         target = ended(other)
@@ -109,7 +109,7 @@ class LatentAlignment(Translation):
     """What the ways with a latent alignment share: its sum, and the posterior that the sum gives."""
 
     def log_words(self, seen: Seen) -> Tensor:
-        each = self.speaker(seen.states[:, :, None], seen.memory[:, None])
+        each = self.speaker(seen.states[:, :, None], seen.memory[:, None]).log_probs
         return (seen.log_prior[..., None] + each).logsumexp(2)
 
     def log_conditional(self, x: Tensor, other: Tensor) -> Tensor:
@@ -126,8 +126,7 @@ class LatentAlignment(Translation):
     def each_word(self, seen: Seen, x: Tensor, target: Tensor) -> Tensor:
         """log p(yₜ | zₜ = s): (n, T, S), 0 where either is padding, for which nothing is computed."""
         row, t, s = ((target != 0)[:, :, None] & (x != 0)[:, None]).nonzero(as_tuple=True)
-        log_p = self.speaker(seen.states[row, t], seen.memory[row, s])
-        values = log_p.gather(1, target[row, t][:, None]).squeeze(1)
+        values = self.speaker(seen.states[row, t], seen.memory[row, s]).log_prob(target[row, t])
         return values.new_zeros(seen.log_prior.shape).index_put((row, t, s), values)
 
 

@@ -90,15 +90,39 @@ def _aligned(queries: Tensor, memory: Tensor, real: Tensor) -> Tensor:
     return scores.masked_fill(~real[:, None], NEVER).log_softmax(2)
 
 
+class Spoken(NamedTuple):
+    """The law of a word, softmax of hidden · weightᵀ + bias over V words, of which padding is none.
+
+    hidden (…, d), weight (V, d), bias (V,): kept apart, since most who ask want the probability of one word.
+    """
+
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    @property
+    def log_probs(self) -> Tensor:
+        """log p of every word, (…, V)."""
+        return self._logits().log_softmax(-1)
+
+    def log_prob(self, words: Tensor) -> Tensor:
+        """log p of a word each, (…,) → (…,)."""
+        chosen = (self.hidden * F.embedding(words, self.weight)).sum(-1) + self.bias[words]
+        return chosen - self._logits().logsumexp(-1)
+
+    def _logits(self) -> Tensor:
+        return exact(F.linear(self.hidden, self.weight, self.bias))
+
+
 class Speaker(nn.Module):
-    """States (…, d) and contexts (…, 2 · d), shapes that broadcast → log p(word) (…, V); padding is none."""
+    """States (…, d) and contexts (…, 2 · d), shapes that broadcast → the law of a word."""
 
     def __init__(self, width: int, words: int) -> None:
         super().__init__()
         self.state, self.context = nn.Linear(width, width), nn.Linear(2 * width, width)
         self.logits = nn.Linear(width, words)
 
-    def forward(self, states: Tensor, contexts: Tensor) -> Tensor:
-        logits = exact(self.logits(torch.tanh(self.state(states) + self.context(contexts))))
-        padding = torch.arange(logits.shape[-1], device=logits.device) == 0
-        return logits.masked_fill(padding, NEVER).log_softmax(-1)
+    def forward(self, states: Tensor, contexts: Tensor) -> Spoken:
+        bias = F.pad(self.logits.bias[1:], (1, 0), value=NEVER)
+        hidden = torch.tanh(self.state(states) + self.context(contexts))
+        return Spoken(exact(hidden), self.logits.weight, bias)
