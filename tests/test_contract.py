@@ -63,6 +63,9 @@ DATA |= {f"{kind}, few labels": _data(kind, labels=12) for kind in ("vector", "g
 DATA |= {
     f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
 }
+for kind in ("vector", "bits"):
+    holes = torch.rand(DATA[kind].train.x.shape, generator=torch.Generator().manual_seed(0)) < 0.3
+    DATA[f"{kind}, holes"] = load(torch.where(holes, torch.nan, DATA[kind].train.x), missing=True)
 DATA["text"] = load([f"{a} {b} {n}" for a in "abcd" for b in "xy" for n in range(5)], min_count=1)
 BAGS = {"user": np.arange(60).repeat(7), "item": np.arange(420) * 5 % 13}
 DATA["bag"] = load(BAGS)
@@ -97,6 +100,9 @@ KINDS = {
                 if _takes(name, k + more)
             ]
         )
+        # Where all labels are known, or nothing is missing, some noise has nothing to do.
+        for more in (", holes", ", few labels", "", " pair")
+        if (found := [k + more for k in ("vector", "grey", "text", "lines", "bag") if _takes(name, k + more)])
     )
     for name in registry.recipes()
 }
@@ -114,6 +120,8 @@ VARIANTS = [
     ("vae", "vector", {"prior": "flow", "posterior": "flow"}),
     ("vae", "grey", {"prior": "vamp", "components": 5}),
     ("iwae", "vector", {"prior": "vamp", "components": 5}),
+    ("miwae", "bits, holes", {}),
+    ("miwae", "grey", {"likelihood": "discretised-logistic"}),
     ("aae", "vector", {"posterior": "gaussian"}),
     ("aae", "vector", {"prior": "ring", "latent": 2}),
     ("aae", "vector", {"prior": "swiss-roll", "latent": 2, "posterior": "gaussian"}),
@@ -735,6 +743,7 @@ LEARNING = {
     "vae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "iwae": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "dreg": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
+    "miwae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "draws": 5}, 600),
     "ppca": (BARS, {"latent": 16}, 150),
     "bayesian-decoder": (RING, {"points": 64, "step": 0.3, "keep": 10, "every": 10}, 400),
     "linear-vae": (BARS, {"latent": 16}, 150),

@@ -59,7 +59,8 @@ def test_annealing_the_linear_vae():
     assert_close(found["annealed"].value, truth)
     assert abs(found["annealed_error"].value) < 1e-6
     assert found["annealed"].n == evaluate_likelihood.ANNEALED_OF
-    for part in ("gap", "approximation", "amortisation"):
+    assert_close(found["refined"].value, truth)
+    for part in ("refinement", "gap", "approximation", "amortisation"):
         assert abs(found[part].value) < 1e-6
 
 
@@ -71,6 +72,8 @@ def test_annealing_from_an_encoder_that_is_off():
     truth = float(system.model.log_prob(x[: evaluate_likelihood.ANNEALED_OF]).mean().detach())  # pyright: ignore
     assert_close(found["annealed"].value, truth, rtol=0, atol=0.05)
     assert -0.05 < found["annealed_error"].value < 0.05
+    assert found["refined"].value < truth + 0.02
+    assert found["refinement"].value > 0.01
     assert "by the closed form" in found["gap"].how
     assert found["gap"].value > 0.1
     assert_close(found["amortisation"].value, found["gap"].value, rtol=0, atol=1e-3)
@@ -139,6 +142,14 @@ def test_bits_of_codes_without_noise(law: str):
     assert_close(rates[0], terms["rate"].mean().item() - n * math.log(8), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["spherical-vae", "miwae", "ladder-vae", "pixel-vae"])
+def test_every_model_with_weights_is_measured(name: str):
+    system = reparam.build(name, BITS, width=16)
+    found = evaluate_likelihood.likelihoods(system, batch(BITS), draws=3)
+    assert found["likelihood"].how.startswith("Importance-weighted bound, K = 3")
+    assert_close(found["bits"].value, -found["likelihood"].value / (64 * math.log(2)))
+
+
 @pytest.mark.parametrize("name", ["gan", "aae", "autoencoder", "sigma-vae"])
 def test_systems_without_a_bound_have_none(name: str):
     system = reparam.build(name, GREY, latent=2, width=16)
@@ -166,5 +177,6 @@ def test_annealing_is_a_part_of_evaluate_on_demand(tmp_path, monkeypatch):
     found = evaluate(tmp_path / "run", data=VECTORS, ais=True).measures
     assert {"likelihood", "elbo", "rate", "distortion"} <= set(found)
     assert {"annealed", "annealed_error", "gap", "approximation", "amortisation"} <= set(found)
+    assert {"refined", "refinement"} <= set(found)
     assert found["likelihood"].importance_samples == 50
     assert found["annealed"].question == "likelihood"

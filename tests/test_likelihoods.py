@@ -16,8 +16,9 @@ from reparam.hmc import transition
 from reparam.metrics.ais import annealed, sandwich, schedule
 from reparam.metrics.dequantisation import bits, dequantised
 from reparam.metrics.inference_gap import elbo, inference_gap, optimised
-from reparam.metrics.likelihood import importance_weighted
+from reparam.metrics.likelihood import importance_weighted, standard_normal
 from reparam.metrics.rate_distortion import rate_distortion
+from reparam.metrics.refinement import refinement
 from reparam.models.ppca import PPCA
 from reparam.nets import heads
 
@@ -175,6 +176,53 @@ def test_annealing_is_seeded_and_touches_no_global_generator():
     assert not torch.equal(runs[0], runs[2])
 
 
+# Refinement: short chains from q
+
+
+@pytest.mark.parametrize("leapfrog", [1, 5])
+def test_short_chains_bring_the_bound_to_the_likelihood(leapfrog: int):
+    model = linear()
+    x, _ = simulated(model, 200)
+    posterior, truth = model.posterior(x), float(exact(model, x).mean())
+    off = Gaussian(posterior.mean.detach() + 0.6, posterior.stddev.log().detach() - 0.4)
+    found = [
+        refinement(joint(model, x), off, temperatures=t, chains=2, leapfrog=leapfrog) for t in (2, 10, 50)
+    ]
+    bounds_ = [each["refined"].value for each in found]
+    assert bounds_ == sorted(bounds_)
+    assert bounds_[-1] < truth + 0.02
+    assert_close(bounds_[-1], truth, rtol=0, atol=0.1)
+    # Each is above the bound of as many draws, by what is said.
+    still = float(annealed(joint(model, x), off, temperatures=1, chains=2).lower.mean())
+    for each in found:
+        assert_close(each["refined"].value - each["refinement"].value, still)
+    assert found[-1]["refinement"].low > 0.3  # pyright: ignore[reportOptionalOperand]
+
+
+def test_there_is_nothing_to_refine_at_the_posterior():
+    model = linear(orthogonal=True)
+    x, _ = simulated(model, 12)
+    posterior = model.posterior(x)
+    q = Gaussian(posterior.mean.detach(), posterior.stddev.log().detach())
+    found = refinement(joint(model, x), q, temperatures=3, chains=2)
+    assert_close(found["refined"].value, float(exact(model, x).mean()))
+    assert abs(found["refinement"].value) < 1e-9
+
+
+def test_the_ends_of_chains_are_draws_of_the_posterior():
+    model = linear()
+    x = simulated(model, 1)[0]
+    posterior = model.posterior(x)
+    off = Gaussian(posterior.mean.detach() + 0.5, posterior.stddev.log().detach() + 0.3)
+    found = annealed(joint(model, x), off, temperatures=8, chains=4000, leapfrog=3)
+    shares, codes = found.log_weights[0].softmax(0), found.codes[0]
+    mean = shares @ codes
+    assert_close(mean, posterior.mean[0].detach(), rtol=0, atol=0.05)
+    centred = codes - mean
+    covariance = (shares[:, None] * centred).T @ centred
+    assert_close(covariance, posterior.covariance_matrix[0].detach(), rtol=0.1, atol=0.02)
+
+
 # The gap of inference
 
 
@@ -238,7 +286,7 @@ def test_a_uniform_density_costs_eight_bits():
     def log_weights(x: Tensor, eps: Tensor) -> Tensor:
         return ContinuousBernoulli(torch.zeros_like(x)).log_prob(x)[:, None].expand(len(x), eps.shape[1])
 
-    weights, noise = dequantised(log_weights, x, latent=3)
+    weights, noise = dequantised(log_weights, x, standard_normal(3))
     found = bits(importance_weighted(weights, x, noise, draws=2), d=6, how="a uniform density")
     assert_close(found.value, 8.0, rtol=0, atol=1e-6)
     assert found.unit == "bits/dim"
@@ -254,7 +302,7 @@ def test_dequantisation_rises_to_the_probability_of_the_level():
         log_p = Gaussian(torch.full_like(x, mean), torch.tensor(math.log(std))).log_prob(x)
         return log_p[:, None].expand(len(x), eps.shape[1])
 
-    weights, noise = dequantised(log_weights, x, latent=1)
+    weights, noise = dequantised(log_weights, x, standard_normal(1))
     law = scipy.stats.norm(mean, std)
     edges = np.array([10, 11, 12])
     truth = torch.from_numpy(np.log(law.cdf((edges + 1) / 256) - law.cdf(edges / 256)))
@@ -282,6 +330,7 @@ JOINT = joint(linear(), X)
         (lambda: annealed(JOINT, prior(3), posterior=torch.zeros(2, K)), r"one draw \(n, latent\)"),
         (lambda: annealed(lambda z: z.sum(2) * torch.nan, prior(3), temperatures=2), "weights of 3 of 3"),
         (lambda: sandwich(torch.zeros(3), torch.zeros(2), how=""), "3 lower and 2 upper"),
+        (lambda: refinement(JOINT, prior(3), temperatures=1), "temperatures is 1; between"),
         (lambda: elbo(JOINT, prior(3), draws=0), "draws is 0"),
         (lambda: optimised(JOINT, prior(3), steps=0), "steps is 0"),
         (lambda: inference_gap(torch.zeros(2), JOINT, prior(3), of=""), "2 likelihoods for 3 posteriors"),
@@ -289,8 +338,8 @@ JOINT = joint(linear(), X)
         (lambda: rate_distortion(-torch.ones(2), torch.ones(2), d=1, draws=1), "never below 0"),
         (lambda: rate_distortion(torch.ones(2), torch.ones(2), d=0, draws=1), "d is 0"),
         (lambda: rate_distortion(torch.ones(2), torch.full((2,), torch.nan), d=1, draws=1), "NaN"),
-        (lambda: dequantised(lambda x, e: e, torch.full((2, 3), 0.5013), 1), "values between them"),
-        (lambda: dequantised(lambda x, e: e, torch.full((2, 3), 2.0), 1), "real-valued data"),
+        (lambda: dequantised(JOINT, torch.full((2, 3), 0.5013), standard_normal(1)), "values between them"),
+        (lambda: dequantised(JOINT, torch.full((2, 3), 2.0), standard_normal(1)), "real-valued data"),
         (lambda: bits(torch.ones(2), d=0, how=""), "d is 0"),
     ],
 )

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 import reparam
+from reparam import evaluate_likelihood
+from reparam.bounds import log_likelihood
 from reparam.data import load
 from reparam.errors import ReparamError
 from reparam.nets import heads
@@ -19,6 +21,7 @@ from reparam.noise import Around, Streams
 from reparam.spheres import (
     UNIFORMS,
     PowerSpherical,
+    UniformOnSphere,
     VonMisesFisher,
     around,
     log_area,
@@ -262,11 +265,39 @@ def test_codes_and_lines_between_them_are_decoded_on_the_sphere():
     assert_close(system.decode(0.5 * z), system.decode(z))
 
 
+def test_importance_weights_on_the_circle_give_the_integral():
+    # Not of the Power Spherical, whose density is 0 opposite its mode: so few draws do not tell that side.
+    system = reparam.build("spherical-vae", DATA, latent=2, width=16, likelihood="gaussian", std=1.0)
+    x, grid = DATA.train.x[:5], torch.linspace(0, 2 * math.pi, 2001)[:-1]
+    circle = torch.stack([grid.cos(), grid.sin()], 1)[None].expand(5, -1, -1)
+    exact_log_p = log_likelihood(system.model.decoder, x, circle).logsumexp(1) - math.log(2000)  # pyright: ignore
+    found = evaluate_likelihood.bounds(system, x, 3000, seed=0)
+    assert_close(found, exact_log_p.double().detach(), rtol=0, atol=0.05)
+    # The mean of one draw's is the bound whose parts are known.
+    many = x.repeat_interleave(2000, 0)
+    elbo = system.score(many).view(5, -1).mean(1)
+    single = evaluate_likelihood.bounds(system, many, 1, seed=1).view(5, -1).mean(1).float()
+    assert_close(single, elbo, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_several_draws_are_those_of_one(law: str):
+    cls, uniforms = LAWS[law]
+    mu, kappa = torch.cat([direction(4, seed) for seed in range(3)]), torch.tensor([[0.5], [5.0], [50.0]])
+    noise = Streams(0).draw("eps", Around.of(4, uniforms, 6), 3, 0)
+    z, log_q = cls(mu, kappa).draws(noise)
+    for k in range(6):
+        one = cls(mu, kappa).at(noise[:, k])
+        assert_close(z[:, k], one)
+        assert_close(log_q[:, k], cls(mu, kappa).log_prob(one))
+    assert_close(UniformOnSphere().log_prob(z[:, 0]), torch.full((3,), -log_area(4)))
+
+
 def test_a_fixed_concentration_is_a_constant_rate():
     system = reparam.build("spherical-vae", DATA, latent=5, width=16, kappa=35.0)
     loss = system.model.turns()[0].loss
     x = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
-    eps = Streams(0).draw("eps", Around.of(5, UNIFORMS), 8, 0)
+    eps = Streams(0).draw("eps", Around.of(5, UNIFORMS, 1), 8, 0)
     rate = loss(x, eps=eps)["rate"]
     assert_close(rate, torch.full((8,), float(exact(5, 35.0)[2])))
 

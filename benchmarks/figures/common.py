@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import reparam
-from reparam import registry
+from reparam import evaluate_likelihood, registry
 from reparam.data import Data
 from reparam.engine import versions
 from reparam.system import System
@@ -68,3 +69,9 @@ def kept(run: str, make: Callable[[], Any]) -> Any:
 def cpu_seconds(run: str) -> float:
     """CPU seconds that a run's training used, over all its sessions."""
     return json.loads((RUNS / run / "cpu_seconds.json").read_text())
+
+
+def log_likelihoods(system: System, x: Tensor, draws: int) -> Tensor:
+    """The bound of so many importance samples on log p(x) of each example, (n,) in nats."""
+    parts = x.split(20)  # with the draws held at once, what a processor's cache holds
+    return torch.cat([evaluate_likelihood.bounds(system, part, draws, i) for i, part in enumerate(parts)])

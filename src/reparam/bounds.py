@@ -12,6 +12,7 @@ from reparam.distributions import (
     Bernoulli,
     Distribution,
     Gaussian,
+    Independent,
     Posterior,
     Prior,
     StandardNormal,
@@ -39,6 +40,20 @@ def log_likelihood(decoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
     n, k = z.shape[:2]
     repeated = x[:, None].expand(n, k, *x.shape[1:]).flatten(0, 1)
     return decoder(z.flatten(0, 1)).log_prob(repeated).view(n, k)
+
+
+def log_observed(decoder: nn.Module, x: Tensor, z: Tensor) -> Tensor:
+    """log p(x|z) of what was observed, NaN elsewhere: x (n, …) and z (n, k, latent) → (n, k).
+
+    The decoder's law is one of independent dimensions, and what is missing is so at random.
+    """
+    n, k = z.shape[:2]
+    p: Independent = decoder(z.flatten(0, 1))
+    seen = ~torch.isnan(x)
+    # Filled before the density is taken: a NaN that is masked after it comes back in the gradient.
+    filled = torch.where(seen, x, 0)
+    each = p.of_each(filled.repeat_interleave(k, 0))
+    return total(torch.where(seen.repeat_interleave(k, 0), each, 0)).view(n, k)
 
 
 def log_prior(p: Prior, z: Tensor) -> Tensor:

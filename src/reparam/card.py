@@ -30,7 +30,8 @@ from reparam.samplers import MetropolisHastings, Mover
 from reparam.schedules import Weight
 
 ROWS = 2  # examples in the trial batch
-DRAWING = ("sample", "translate", "translate_back", "score", "log_weights")  # abilities that ask for noise
+# Abilities that ask for noise.
+DRAWING = ("sample", "translate", "translate_back", "score", "log_weights", "impute", "impute_once")
 UNDOCUMENTED = "(its loss gives no formula)"
 DATA_NOISE = {  # law, where it enters, and what stands for it at evaluation
     "labelled": ("training batches: which example with a known label", "not drawn"),
@@ -334,6 +335,8 @@ def _at_evaluation(asking: list[str]) -> str:
         "translate_back": "drawn for every translation back",
         "score": "drawn with the score's seed",
         "log_weights": "k draws an example for the likelihood",
+        "impute": "k draws an example for an imputation",
+        "impute_once": "drawn for a single imputation",
     }
     return "; ".join(words[ability] for ability in asking) or "not drawn"
 

@@ -15,6 +15,7 @@ from reparam.data import load as load_data
 from reparam.engine import Engine
 from reparam.errors import ReparamError
 from reparam.evaluate import MOST, Yardstick, check_data, cost, measured_checkpoint, seeds, yardstick_for
+from reparam.evaluate_missing import MissingYardstick
 from reparam.evaluate_ranking import RankingYardstick
 from reparam.evaluate_text import TextYardstick
 from reparam.report import page, pictures
@@ -26,7 +27,7 @@ PROBES = 16  # times along a run that the quality of samples is measured
 SHOWN = 48  # samples in a picture
 TEXTS = 16  # lines of a text
 
-AnyYardstick = Yardstick | TextYardstick | RankingYardstick
+AnyYardstick = Yardstick | TextYardstick | RankingYardstick | MissingYardstick
 
 Progress = Callable[[str, int, float, float], None]
 """Told after every step: the model's label, the step, the seconds used, and the part done (0 to 1)."""
@@ -61,7 +62,8 @@ def compare(
         registry.recipe(name)
     if len(set(names)) < len(names):
         raise ReparamError("each model or run is compared once; a name was given twice.")
-    loaded = _data(data, finished, data_options or {})
+    holes = {"missing": True} if names and all(map(registry.takes_missing, names)) else {}
+    loaded = _data(data, finished, holes | (data_options or {}))
     for name in finished:
         check_data(Path(name), loaded)
     where = Engine.start(device).device

@@ -47,6 +47,8 @@ ABILITIES = (
     "rank",
     "style_of",
     "style_of_back",
+    "impute",
+    "impute_once",
 )
 ROWS = 8  # of a system's own data, where no batch is given
 STEP = 1000  # at which schedules are read: at step 0 a ramp is 0 and would hide its term
@@ -321,6 +323,8 @@ def noise(case: Case) -> None:
     others = [case.noise(i, dtype=torch.float64) for i in range(1, 9)]
     for name, function in functions.items():
         function = _functions(model)[name]
+        if name.startswith("impute") and not batch["x"].isnan().any():
+            continue  # where nothing is missing there is nothing to draw
         values = _evaluate(model, name, function, batch, base)
         for source in asks(function).noise:
             # A law of few values can fall the same way several times; eight times is no chance.

@@ -26,6 +26,15 @@ class Distribution(Protocol):
     def at(self, noise: Tensor) -> Tensor: ...
 
 
+class Independent(Protocol):
+    """A law of independent dimensions: to leave some of them out is to integrate them out."""
+
+    @property
+    def mean(self) -> Tensor: ...
+    def of_each(self, x: Tensor) -> Tensor: ...
+    def at(self, noise: Tensor) -> Tensor: ...
+
+
 class Posterior(Protocol):
     """What a stochastic encoder returns for a bound with any prior; `kl` to N(0, I) where it is known."""
 
@@ -57,6 +66,10 @@ class Gaussian(NamedTuple):
         standard = (x - self.mean) * torch.exp(-self.log_std)
         # Summed apart: the constants in one pass with the square cost a third more.
         return -0.5 * total(standard.square()) - total((self.log_std + 0.5 * LOG_2PI).expand_as(standard))
+
+    def of_each(self, x: Tensor) -> Tensor:
+        """The log density of each dimension, in x's shape."""
+        return -0.5 * ((x - self.mean) * torch.exp(-self.log_std)).square() - self.log_std - 0.5 * LOG_2PI
 
     def kl(self) -> Tensor:
         """KL to N(0, I); Kingma & Welling 2014, appendix B."""
@@ -229,7 +242,11 @@ class Bernoulli(NamedTuple):
         return torch.sigmoid(self.logits)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return -total(F.binary_cross_entropy_with_logits(self.logits, x, reduction="none"))
+        return total(self.of_each(x))
+
+    def of_each(self, x: Tensor) -> Tensor:
+        """log p of each bit, in x's shape."""
+        return -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
 
     def at(self, noise: Tensor) -> Tensor:
         """noise < p, noise ~ U[0, 1)."""
@@ -250,8 +267,11 @@ class ContinuousBernoulli(NamedTuple):
         return torch.where(near, 0.5 + self.logits / 12, exact)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        density = -F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
-        return total(density + self._log_constant())
+        return total(self.of_each(x))
+
+    def of_each(self, x: Tensor) -> Tensor:
+        """The log density of each dimension, in x's shape."""
+        return self._log_constant() - F.binary_cross_entropy_with_logits(self.logits, x, reduction="none")
 
     def at(self, noise: Tensor) -> Tensor:
         """The inverse distribution function at noise ~ U[0, 1)."""
@@ -282,14 +302,18 @@ class DiscretisedLogistic(NamedTuple):
     log_scale: Tensor
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log-probability of the level nearest to x; over the levels it sums to one."""
+        """Log-probability of the levels nearest to x; over all levels it sums to one."""
+        return total(self.of_each(x))
+
+    def of_each(self, x: Tensor) -> Tensor:
+        """The same of each dimension, in x's shape."""
         half = 0.5 / 255
         inverse = torch.exp(-self.log_scale)
         upper, lower = (x - self.mean + half) * inverse, (x - self.mean - half) * inverse
         # log(σ(u) − σ(l)) = log σ(u) + log σ(−l) + log(1 − e^{l−u}); the end levels take the tails.
         middle = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(lower - upper))
         edges = torch.where(x < half, F.logsigmoid(upper), F.logsigmoid(-lower))
-        return total(torch.where((x < half) | (x > 1 - half), edges, middle))
+        return torch.where((x < half) | (x > 1 - half), edges, middle)
 
     def at(self, noise: Tensor) -> Tensor:
         """The inverse distribution function at noise ~ U[0, 1), on the nearest level."""

@@ -48,6 +48,7 @@ from reparam.run import read_log, read_settings, reload_data
 from reparam.system import System, load, write_json
 
 if TYPE_CHECKING:
+    from reparam.evaluate_missing import MissingYardstick
     from reparam.evaluate_ranking import RankingYardstick
     from reparam.evaluate_text import TextYardstick
 
@@ -81,6 +82,7 @@ LABELS = {
     "token_accuracy": Label("Tokens that come back", "faithful", "higher"),
     "psnr": Label("Reconstruction PSNR", "faithful", "higher"),
     "ssim": Label("SSIM", "faithful", "higher"),
+    "imputation": Label("Error of imputed numbers", "faithful", "lower"),
     "class_kept": Label("Class kept in reconstruction", "faithful", "higher"),
     "probe": Label("Linear probe of the codes", "codes", "higher"),
     "knn": Label("Nearest-neighbour probe of the codes", "codes", "higher"),
@@ -125,6 +127,8 @@ LABELS = {
     "distortion": Label("Distortion", "likelihood", "lower"),
     "annealed": Label("Log-likelihood by annealing", "likelihood", "higher"),
     "annealed_error": Label("Annealing's upper − lower bound", "likelihood", "zero"),
+    "refined": Label("Log-likelihood by short chains", "likelihood", "higher"),
+    "refinement": Label("What short chains add", "likelihood", "zero"),
     "gap": Label("Inference gap", "likelihood", "zero"),
     "approximation": Label("Approximation gap", "likelihood", "zero"),
     "amortisation": Label("Amortisation gap", "likelihood", "zero"),
@@ -299,10 +303,7 @@ class Yardstick:
 
     def annealed(self, system: System) -> Records:
         """Annealed importance sampling, its error on simulated data, what inference loses: takes minutes."""
-        return taken(
-            lambda: evaluate_likelihood.annealed(system, self.held_out, draws=DRAWS, seed=self.seed),
-            *("annealed", "annealed_error", "gap", "approximation", "amortisation"),
-        )
+        return annealed(system, self.held_out, self.seed)
 
 
 def evaluate(
@@ -351,8 +352,8 @@ def yardstick_for(
     n: int,
     extractor: str | Callable[[Tensor], Tensor] | None = None,
     seed: int = 0,
-) -> "Yardstick | TextYardstick | RankingYardstick":
-    """What measures systems on these data: text has measures of its own, and so have ratings."""
+) -> "Yardstick | TextYardstick | RankingYardstick | MissingYardstick":
+    """What measures systems on these data: text, ratings and data with holes have measures of their own."""
     if data.kind == "bag":
         from reparam.evaluate_ranking import RankingYardstick
 
@@ -361,6 +362,12 @@ def yardstick_for(
                 f"{data.name} holds ratings, which no extractor looks at; leave --extractor out."
             )
         return RankingYardstick(data, split=split, n=n, seed=seed)
+    if data.missing:
+        from reparam.evaluate_missing import MissingYardstick
+
+        if extractor is not None:
+            raise ReparamError(f"{data.name} has holes: no extractor looks at it; leave --extractor out.")
+        return MissingYardstick(data, split=split, n=n, seed=seed)
     if data.kind != "tokens":
         return Yardstick(data, split=split, n=n, extractor=extractor, seed=seed)
     from reparam.evaluate_text import TextYardstick
@@ -469,6 +476,14 @@ def likely(system: System, held_out: Tensor, seed: int) -> Records:
     parts = ("elbo", "rate", "distortion")
     return found | taken(
         lambda: evaluate_likelihood.parts(system, x, seed=seed), *parts, sampling="posterior sample"
+    )
+
+
+def annealed(system: System, held_out: Tensor, seed: int) -> Records:
+    """Annealed importance sampling on the first of the held-out data."""
+    return taken(
+        lambda: evaluate_likelihood.annealed(system, held_out, draws=DRAWS, seed=seed),
+        *("annealed", "annealed_error", "refined", "refinement", "gap", "approximation", "amortisation"),
     )
 
 

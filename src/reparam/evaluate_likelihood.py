@@ -10,9 +10,17 @@ from reparam.distributions import Bernoulli, DiscretisedLogistic, Gaussian
 from reparam.errors import ReparamError
 from reparam.metrics import ais, dequantisation
 from reparam.metrics.inference_gap import inference_gap
-from reparam.metrics.likelihood import importance_weighted, likelihood, log_likelihood, standard_normal
+from reparam.metrics.likelihood import (
+    Noise,
+    importance_weighted,
+    likelihood,
+    log_likelihood,
+    one_draw,
+    standard_normal,
+)
 from reparam.metrics.measure import Measure
 from reparam.metrics.rate_distortion import rate_distortion
+from reparam.metrics.refinement import refinement
 from reparam.model import Terms, asks
 from reparam.noise import Control, Normal, Streams
 from reparam.system import System
@@ -68,11 +76,12 @@ def parts(system: System, x: Tensor, *, seed: int = 0) -> dict[str, Measure]:
 def annealed(
     system: System, x: Tensor, *, draws: int, temperatures: int = 200, chains: int = 8, seed: int = 0
 ) -> dict[str, Measure]:
-    """`annealed`, `annealed_error`, and where there is an encoder `gap`, `approximation` and `amortisation`.
+    """`annealed`, `annealed_error`, and where there is an encoder `refined`, `refinement`, `gap`,
+    `approximation` and `amortisation`.
 
     Of the first rows of x, and of as many simulated ones: minutes of work. Chains start from q(z|x), which is
-    nearer than N(0, I), where it is a diagonal Gaussian; there alone is a gap measured. The gap of inference
-    is to log p(x) where that is known, else to the larger of the two bounds on it.
+    nearer than N(0, I), where it is a diagonal Gaussian; there alone is anything refined, or a gap measured.
+    The gap of inference is to log p(x) where that is known, else to the larger of the two bounds on it.
     Raises ReparamError for a model without `log_joint`, or whose prior is not known.
     """
     check_annealed(system)
@@ -91,7 +100,10 @@ def annealed(
         "annealed": log_likelihood(lower, f"Lower bound by annealed importance sampling, {how}", seed=seed),
         "annealed_error": ais.sandwich(below, above, how=error, seed=seed),
     }
-    if not bounded(system) or not known:
+    if not known:
+        return found
+    found |= refinement(_joint(system, x), q, chains=chains, seed=seed)
+    if not bounded(system):
         return found
     other = bounds(system, x, draws, seed)
     best = other if exact(system) else torch.maximum(lower, other)
@@ -118,26 +130,23 @@ def _weights(system: System) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda x, eps: bound(x)[:, None].expand(len(x), eps.shape[1])
 
 
-def _latent(system: System) -> int:
-    """How many numbers a draw of eps has."""
-    return system.model.noise()["eps"].shape[-1] if sampled(system) else 0
+def _eps(system: System, dtype: torch.dtype) -> Noise:
+    """What a draw of q(z|x) is made of; nothing, where the bound needs none."""
+    return one_draw(system.model.noise()["eps"], dtype=dtype) if sampled(system) else standard_normal(0)
 
 
 @torch.no_grad()
 def _law(system: System, x: Tensor) -> Any:
-    """p(x|z) at some code: what matters is its kind."""
+    """p(x|z) at the code of an example: what matters is its kind."""
     model: Any = system.model
-    if system.can("likelihood"):
-        return model.likelihood(x[:1])
-    return model.decoder(x.new_zeros(1, model.noise()["eps" if sampled(system) else "z"].shape[-1]))
+    return model.likelihood(x[:1]) if system.can("likelihood") else model.decoder(model.encode(x[:1]))
 
 
 def bounds(system: System, x: Tensor, draws: int, seed: int) -> Tensor:
     """The bound on log p(x) of each example, of `draws` importance samples where it takes any: (n,) nats."""
     dtype = x.dtype if x.is_floating_point() else torch.get_default_dtype()
-    noise = standard_normal(_latent(system), dtype=dtype)
     draws = draws if sampled(system) else 1
-    return importance_weighted(_weights(system), x, noise, draws=draws, seed=seed)
+    return importance_weighted(_weights(system), x, _eps(system, dtype), draws=draws, seed=seed)
 
 
 @torch.no_grad()
@@ -168,13 +177,13 @@ def _rate_and_distortion(system: System, x: Tensor, seed: int) -> tuple[Tensor, 
 def _bits(system: System, x: Tensor, bounds: Tensor, draws: int, seed: int) -> dict[str, Measure]:
     if system.data.levels == "tokens":
         return {}  # what a token is differs from text to text: its cost is a perplexity
-    d, latent = x[0].numel(), _latent(system)
+    d = x[0].numel()
     if isinstance(_law(system, x), Bernoulli | DiscretisedLogistic):
         how = "Probability of the levels themselves" + f", K = {draws}" * sampled(system)
         return {"bits": dequantisation.bits(bounds, d=d, how=how, seed=seed)}
     if system.data.levels != "grey":
         return {}  # a density of real numbers, or one of two numbers, has no bits
-    weights, noise = dequantisation.dequantised(_weights(system), x, latent)
+    weights, noise = dequantisation.dequantised(_weights(system), x, _eps(system, x.dtype))
     levels = importance_weighted(weights, x, noise, draws=draws, chunk=4, seed=seed)
     how = f"Density dequantised uniformly over 256 levels, K = {draws} draws of noise and code"
     return {"bits": dequantisation.bits(levels, d=d, how=how, seed=seed)}

@@ -112,7 +112,8 @@ class Model(nn.Module):
     Optional abilities, found by their presence: `sample(*, …)` → data made from the noise it asks for,
     `encode(x)` → codes, `decode(z)` → data, `translate(x, *, …)` → the other domain's data, `style_of(other)`
     → what takes the place of its noise for an example's look, `translate_back` and `style_of_back`,
-    `rank(x)` → (n, items) larger for what is rather chosen next,
+    `rank(x)` → (n, items) larger for what is rather chosen next, `impute(x, *, eps)` and
+    `impute_once(x, *, …)` → x with the missing filled in, by its expectation and by a draw,
     `score(x, *, …)` → (n,) larger for more typical data; for a likelihood `log_weights(x, *, eps)` →
     (n, k) log importance weights, `log_joint(x, z)` → (n, k) log p(x, z), `log_prob(x)` → (n,) exact; for
     discrete codes `indices(x)` → their numbers, `elbo(x)` → (n,) the bound, which needs no draws, and
@@ -124,6 +125,7 @@ class Model(nn.Module):
     paper: ClassVar[str]
     takes: ClassVar[tuple[str, ...]] = ("image", "vector")
     couples_batch: ClassVar[bool] = False
+    takes_missing: ClassVar[bool] = False  # x may hold NaN, which marks what was not observed
 
     def turns(self) -> list[Turn]:
         """The turns of one step, in order."""

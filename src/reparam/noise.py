@@ -73,8 +73,8 @@ class HostRng:
 class DeviceRng:
     """Draws where the model lives: no copy, but the numbers depend on the kind of device."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._generator = torch.Generator(device)
+    def __init__(self, generator: torch.Generator) -> None:
+        self._generator = generator
 
     def seeded(self, key: bytes) -> "DeviceRng":
         self._generator.manual_seed(int.from_bytes(key[:8], "little") >> 1)
@@ -334,24 +334,25 @@ class Around(Source):
     """What a law about a direction is drawn from.
 
     Uniform numbers, of which its angle is made, and beside them its bearing: a uniform point of the sphere in
-    one dimension less.
+    one dimension less. The numbers of one draw are the last dimension.
     """
 
     shape: Shape = (3,)
     uniforms: int = 1
 
     @classmethod
-    def of(cls, dimensions: int, uniforms: int) -> "Around":
-        """For a sphere in so many dimensions."""
-        return cls((uniforms + dimensions - 1,), uniforms)
+    def of(cls, dimensions: int, uniforms: int, *draws: int) -> "Around":
+        """For a sphere in so many dimensions; so many draws for each example, or one."""
+        return cls((*draws, uniforms + dimensions - 1), uniforms)
 
     def draw(self, rng: Rng, n: int) -> Tensor:
-        bearing = _normalised(rng.normal((n, self.shape[0] - self.uniforms)))
-        return torch.cat([rng.uniform((n, self.uniforms)), bearing], 1)
+        *draws, numbers = self.shape
+        bearing = _normalised(rng.normal((n, *draws, numbers - self.uniforms)))
+        return torch.cat([rng.uniform((n, *draws, self.uniforms)), bearing], -1)
 
     @property
     def law(self) -> str:
-        bearing = self.shape[0] - self.uniforms
+        bearing = self.shape[-1] - self.uniforms
         return f"{self.uniforms} × U[0, 1) and uniform on the unit sphere, shape ({bearing})"
 
 
@@ -387,7 +388,7 @@ class Everywhere(Source):
 
 def _normalised(x: Tensor) -> Tensor:
     # A draw of zeros alone is no direction; it would be no number either.
-    return x / x.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-30)
 
 
 # Streams
@@ -426,7 +427,7 @@ class Streams:
     ) -> None:
         self.control = Control(control) if isinstance(control, int) else control
         self.device = torch.device(device)
-        self._rng = HostRng(self.device) if where == "host" else DeviceRng(self.device)
+        self._rng = HostRng(self.device) if where == "host" else DeviceRng(torch.Generator(self.device))
 
     def draw(self, name: str, source: Source, n: int, *step: int) -> Tensor:
         """n draws of a source at a step: (n, *shape), or (*shape) of a shared one.

@@ -38,6 +38,7 @@ class DataFacts:
     other_writing: Writing | None = None
     counts: tuple[int, ...] | None = None  # of each entry of the vocabulary, in the training part
     other_counts: tuple[int, ...] | None = None
+    missing: float = 0.0  # the share of the numbers that were not observed
 
     def tokens(self, lines: Sequence[str], *, other: bool = False) -> Tensor:
         """Lines as the ids that a model of these data takes: (n, length) int64.
@@ -172,6 +173,11 @@ def recipe(name: str) -> RecipeMaker:
     if name not in recipes():
         raise unknown("model", name, recipes())
     return recipes()[name]
+
+
+def takes_missing(name: str) -> bool:
+    """Whether the recipe of that name makes a model of data with holes."""
+    return name in models() and models()[name].takes_missing
 
 
 def settings(name: str) -> dict[str, inspect.Parameter]:

@@ -57,6 +57,10 @@ class VonMisesFisher(NamedTuple):
         theta = _VonMisesFisherAngle.apply(self.kappa, noise[:, :UNIFORMS], self.direction.shape[1])
         return around(self.direction, theta, noise[:, UNIFORMS:])
 
+    def draws(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """k draws an example and their log densities: (n, k, numbers) → (n, k, m) and (n, k)."""
+        return _draws(self, noise)
+
 
 class PowerSpherical(NamedTuple):
     """Density ∝ (1 + μᵀx)^κ; μ (n, m) of length 1, κ (n, 1). De Cao & Aziz 2020, eq. 1 (arXiv:2006.04437)."""
@@ -88,6 +92,29 @@ class PowerSpherical(NamedTuple):
         """The point at noise of `Around` with one uniform number: (n, m)."""
         theta = _PowerSphericalAngle.apply(self.kappa, noise[:, :1], self.direction.shape[1])
         return around(self.direction, theta, noise[:, 1:])
+
+    def draws(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """k draws an example and their log densities: (n, k, numbers) → (n, k, m) and (n, k)."""
+        return _draws(self, noise)
+
+
+class UniformOnSphere(NamedTuple):
+    """The uniform law, which needs no numbers of its own."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log density by the sphere's area, x (n, m) of length 1: (n,)."""
+        return x.new_full((len(x),), -log_area(x.shape[1]))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The noise itself, a point of the sphere."""
+        return noise
+
+
+def _draws(q: VonMisesFisher | PowerSpherical, noise: Tensor) -> tuple[Tensor, Tensor]:
+    n, k = noise.shape[:2]
+    each = type(q)(*(t.repeat_interleave(k, 0) for t in q))
+    z = each.at(noise.flatten(0, 1))
+    return z.view(n, k, -1), each.log_prob(z).view(n, k)
 
 
 def log_area(m: int) -> float:

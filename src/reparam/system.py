@@ -14,7 +14,7 @@ from reparam.data import Data
 from reparam.data import load as load_data
 from reparam.data.bags import Bags
 from reparam.data.text import SPECIALS, Writing, side
-from reparam.distributions import Prior, StandardNormal
+from reparam.distributions import AT_ONCE, Prior, StandardNormal
 from reparam.engine import versions
 from reparam.errors import ReparamError, unknown
 from reparam.model import Model, asks
@@ -51,6 +51,7 @@ def facts(data: Data) -> DataFacts:
         other_writing=data.other_writing,
         counts=_counts(data.train.x, data.vocabulary),
         other_counts=_counts(data.train.other, data.other_vocabulary),
+        missing=data.missing,
     )
 
 
@@ -279,6 +280,38 @@ class System:
         return made
 
     @torch.inference_mode()
+    def impute(
+        self,
+        x: Tensor,
+        *,
+        draws: int = 1000,
+        once: bool = False,
+        seed: int | Control = 0,
+        freeze: tuple[str, ...] = (),
+        pin: Mapping[str, float | list[float]] | None = None,
+    ) -> Tensor:
+        """x (n, *shape), NaN where missing, with that filled in given the rest; the rest stays as it is.
+
+        Args:
+            draws: of each example's code, which are weighed by how well they explain what is known.
+            once: take a draw of what is missing, in the place of its expectation; another seed gives another.
+
+        Raises ReparamError for draws below 1, and where the model cannot impute.
+        """
+        impute = self._ability("impute_once" if once else "impute", "imputation")
+        if draws < 1:
+            raise ReparamError(f"draws={draws}: an imputation weighs at least one draw of the code.")
+        x, control = self._checked(x), _control(seed, freeze, pin or {})
+        sources = {name: self.model.noise()[name] for name in asks(impute).noise}
+        control.check(sources)
+        sources["eps"] = replace(sources["eps"], shape=(draws, *sources["eps"].shape[1:]))
+        streams, made = Streams(control, self.device), []
+        for i, part in enumerate(x.split(max(AT_ONCE // (draws * x[0].numel()), 1))):
+            noise = {name: streams.draw(name, law, len(part), -1, i) for name, law in sources.items()}
+            made.append(impute(part, **noise))
+        return torch.cat(made)
+
+    @torch.inference_mode()
     def rank(self, x: Bags) -> Tensor:
         """For each bag, of every item, larger for those that are rather chosen next: (n, items)."""
         return self._chunked(self._ability("rank", "ranking of items"), len(x), x=self._checked(x))
@@ -419,7 +452,7 @@ def build(name: str, data: Data | str | Any, *, seed: int | Control = 0, **setti
     Raises ReparamError for unknown names, and for data that the system does not take.
     """
     if not isinstance(data, Data):
-        data = load_data(data)
+        data = load_data(data, missing=registry.takes_missing(name))
     system = _build(name, facts(data), data.spec, settings, seed)
     system.training_data = data
     return system
@@ -436,6 +469,12 @@ def _build(
     if about.kind not in recipe.model.takes:
         raise ReparamError(
             f"{name} takes data of kind {' or '.join(recipe.model.takes)}, and {about.name} is {about.kind}."
+        )
+    if about.missing and not recipe.model.takes_missing:
+        having = ", ".join(n for n, cls in registry.models().items() if cls.takes_missing)
+        raise ReparamError(
+            f"{about.missing:.1%} of the numbers of {about.name} are missing, and {name} takes no data with "
+            f"holes: take {having}, or fill them in first."
         )
     return System(name, recipe, checked, about, spec, seed if isinstance(seed, int) else seed.seed)
 

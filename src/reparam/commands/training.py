@@ -118,7 +118,8 @@ def train(
     from reparam.system import build
 
     registry.validated(model, given)
-    loaded = load(data, **data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text, ratings))
+    told = data_options(binarise, size, mirror, skip_bad, labels, to, disjoint, text, ratings)
+    loaded = load(data, missing=registry.takes_missing(model), **told)
     system = build(model, loaded, seed=randomness, **given)
     with _told(out), bar(out) as progress:
         trained = runs.train(

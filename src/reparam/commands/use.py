@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from reparam.commands.options import (
+    Count,
     File,
     Flag,
     Frozen,
@@ -293,9 +294,12 @@ def _direction(system: "System", to: str) -> bool:
 def complete(
     run: Run,
     data: OtherData = None,
-    mask: Annotated[str, tyro.conf.arg(metavar="WHERE|FILE")] = "right",
-    n: Number = 32,
+    mask: Annotated[str | None, tyro.conf.arg(metavar="WHERE|FILE")] = None,
+    n: Count = None,
+    split: SplitName = "test",
     rounds: Number = 30,
+    draws: Number = 1000,
+    once: Flag = False,
     out: File = None,
     npz: File = None,
     seed: Seeds = (),
@@ -303,43 +307,69 @@ def complete(
     pin: Pinned = (),
     device: str = "auto",
 ) -> None:
-    """Fill in what is missing from test pictures; shows them masked, completed, and as they were.
+    """Fill in what is missing: the holes of data that have some, or a part of pictures that a mask hides.
+
+    A model of data with holes (miwae) weighs draws of the code by what is known; of vectors all rows are
+    written. Any other with encoder and decoder goes from one to the other and back; pictures are shown
+    masked, completed, and as they were.
 
     Args:
-        run: the folder of the run; its model must encode and decode.
+        run: the folder of the run.
         data: other data than the run's.
-        mask: left, right, top, bottom (half), center (the middle half of the sides), box (the same size, at a
-            place drawn for each picture), or a picture of the same size, white where data are missing.
-        n: how many of the test examples.
+        mask: of pictures: left, right (if not given), top, bottom (half), center (the middle half of the
+            sides), box (the same size, at a place drawn for each picture), or a picture of the same size,
+            white where data are missing.
+        n: how many of the examples; 32 pictures, or all vectors.
+        split: which part of the data.
         rounds: how often the picture is encoded and decoded.
-        out: a .png or a .npz; without it, a file in the run's folder.
+        draws: of the code of each example, which are weighed.
+        once: take a draw of what is missing, in the place of its expectation; another seed gives another.
+        out: a .png of pictures, a .csv of vectors, or a .npz; without it, a file in the run's folder.
         npz: write the arrays here too.
-        seed: of the draws, or of one source: fill (what is there at first), box (where the box is).
-        freeze: draw a source once for all pictures.
+        seed: of the draws, or of one source: fill (what is there at first), box (where the box is); eps, pick
+            and grain where draws are weighed.
+        freeze: draw a source once for all examples.
         pin: hold a source at a number: fill=0.5.
         device: auto, cpu, cuda, cuda:1.
     """
     import torch
 
     from reparam.masks import SOURCES, missing
+    from reparam.model import asks
     from reparam.report import pictures
 
-    positive(n=n, rounds=rounds)
+    positive(n=1 if n is None else n, rounds=rounds, draws=draws)
     asked = control(seed, freeze, pin)
     system = _load(run, device)
-    _needs(system, "encode", "encoder")
-    _needs(system, "decode", "decoder")
-    if system.data.kind != "image":
+    image, sources = system.data.kind == "image", ("fill",)
+    if system.can("impute"):
+        sources = asks(getattr(system.model, "impute_once" if once else "impute")).noise
+    elif image:
+        _needs(system, "encode", "encoder")
+        _needs(system, "decode", "decoder")
+    else:
         raise ReparamError(f"{run} is of {system.data.kind}s; a mask is for pictures.")
     out = target(system, run, out, "completions")
-    asked.check(("fill", *SOURCES))
-    read = read_data(system, data)
-    x, y = _examples(read, "test")[:n], _labels(read, "test", n)
-    gone = missing(mask, len(x), system.data.shape, asked)
-    made = system.complete(x, gone, y, rounds=rounds, seed=without(asked, SOURCES)).cpu()
-    arrays = {"x": x, "missing": gone, "completed": made}
-    masked = torch.where(gone, 0.5, x)
-    write(out, arrays, lambda: pictures.stacked(masked, made, x))
+    asked.check((*sources, *(SOURCES if image else ())))
+    x, y = _part(read_data(system, data), split, n or (32 if image else None))
+    if image:
+        gone = missing(mask or "right", len(x), system.data.shape, asked)
+    elif mask is not None:
+        raise ReparamError("a mask is for pictures; of vectors what is filled in is NaN, or an empty cell.")
+    elif not (gone := torch.isnan(x)).any():
+        raise ReparamError("nothing is missing in these data: there is nothing to fill in.")
+    plain = without(asked, SOURCES)
+    if system.can("impute"):
+        made = system.impute(torch.where(gone, torch.nan, x), draws=draws, once=once, seed=plain).cpu()
+    else:
+        made = system.complete(x, gone, y, rounds=rounds, seed=plain).cpu()
+    if image:
+        arrays = {"x": x, "missing": gone, "completed": made}
+        masked = torch.where(gone, 0.5, x)
+        write(out, arrays, lambda: pictures.stacked(masked, made, x))
+    else:
+        arrays = {"x": _in_units(system, x), "completed": _in_units(system, made)}
+        write(out, arrays, lambda: pictures.scatter(arrays["completed"]))
     _too(npz, arrays)
 
 
@@ -488,7 +518,8 @@ def read_data(system: "System", data: str | None) -> "Data":
         return load(**{**(system.data_spec or {}), **alone}, like=system.data)
     plain = {"mirror": False, "labels": None, "to": None, "disjoint": False}
     options = {} if vectors else {**(system.data_spec or {}), "spec": data, **plain}
-    read = load(data, standardise=False) if vectors else load(**options)
+    holes = system.model.takes_missing
+    read = load(data, standardise=False, missing=holes) if vectors else load(**options)
     if system.data.kind == "bag" and read.vocabulary != system.data.vocabulary:
         known, names = set(system.data.vocabulary or ()), read.vocabulary or ()
         strange = next((name for name in names if name not in known), None)
@@ -526,6 +557,16 @@ def _examples(data: "Data", split: str) -> "Tensor":
         if name == "binarise" and split == "train"
     }
     return data.batch(part, torch.arange(part.n), **noise)["x"]
+
+
+def _part(data: "Data", split: str, most: int | None) -> "tuple[Tensor, Tensor | None]":
+    """The first rows of a split, or of all three in turn, and their classes, where there are any."""
+    import torch
+
+    names = ("train", "validation", "test") if split == "all" else (split,)
+    x = torch.cat([_examples(data, name) for name in names])
+    y = [y for name in names if (y := _labels(data, name)) is not None]
+    return x[:most], torch.cat(y)[:most] if y else None
 
 
 def _labels(data: "Data", split: str, most: int | None = None) -> "Tensor | None":

@@ -46,6 +46,7 @@ def load(
     mirror: bool = False,
     skip_bad: bool = False,
     standardise: bool = True,
+    missing: bool = False,
     labels: int | None = None,
     to: "str | Path | np.ndarray | Tensor | list[str] | None" = None,
     disjoint: bool = False,
@@ -75,6 +76,8 @@ def load(
         mirror: declare the noise `flip`, which mirrors half of the training images.
         skip_bad: go on without unreadable picture files, with a warning that names them, or empty lines.
         standardise: vectors that are not binary, by the train split's mean and standard deviation.
+        missing: of vectors: NaN (an empty cell of a table) marks a number that was not observed, for models
+            of data with holes, such as miwae; else it is an error.
         labels: how many training labels are known, as many of each class, drawn by `seed`; all, if not given.
         to: a second dataset, read in the same way: the domain that x is translated to.
         disjoint: row i of both shows the same thing; train on the even rows of one and the odd of the other.
@@ -98,6 +101,7 @@ def load(
         "mirror": mirror,
         "skip_bad": skip_bad,
         "standardise": standardise,
+        "missing": missing,
         "labels": labels,
         "to": to,
         "disjoint": disjoint,

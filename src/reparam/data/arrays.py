@@ -1,7 +1,7 @@
 """Arrays: .npz and .npy files, and tensors, arrays and dicts in memory."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +77,26 @@ def images_or_vectors(x: np.ndarray, where: str) -> np.ndarray:
     return x.astype(np.float64) if x.ndim == 2 else _bytes(_channels_first(x, where), where)
 
 
-def finite(x: np.ndarray, where: str, columns: list[str] | None = None) -> None:
-    """An error naming the first row of x (n, …) with a value that is no number of float32."""
+def finite(x: np.ndarray, where: str, columns: Sequence[str] | None = None) -> None:
+    """An error naming the first row of x (n, …) with a value that is no number of float32.
+
+    In vectors NaN is let through: whether a number may be missing is not the reader's to say.
+    """
     if x.dtype.kind != "f":
         return
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(x.astype(np.float32))
+    if x.ndim == 2:
+        bad &= ~np.isnan(x)
     if bad.any():
-        index = np.unravel_index(int(bad.argmax()), x.shape)
-        column = "" if x.ndim != 2 else f", column {columns[index[1]] if columns else index[1]}"
-        raise ReparamError(
-            f"{where} holds {x[index]} in row {index[0]} (from 0){column}; "
-            "drop such rows or fill them in first."
-        )
+        raise ReparamError(f"{where} holds {first(x, bad, columns)}; drop such rows or fill them in first.")
+
+
+def first(x: np.ndarray, bad: np.ndarray, columns: Sequence[str] | None = None) -> str:
+    """The first of the values that are bad, and where it stands, in words."""
+    index = np.unravel_index(int(bad.argmax()), x.shape)
+    column = "" if x.ndim != 2 else f", column {columns[index[1]] if columns else index[1]}"
+    return f"{x[index]} in row {index[0]} (from 0){column}"
 
 
 def _channels_first(x: np.ndarray, where: str) -> np.ndarray:

@@ -54,6 +54,7 @@ class Data:
     by which vectors were standardised, of ratings 0 and the highest, (1,), or None. `domains` names the
     domains of x and of other, if there are two; `aligned` says that row i of both says the same, and other
     has a vocabulary of its own.
+    `missing` is the share of the numbers of vectors that were not observed: they are NaN, in batches too.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Data:
     aligned: bool = False
     other_vocabulary: tuple[str, ...] | None = None
     other_writing: Writing | None = None
+    missing: float = 0.0
 
     def noise(self) -> dict[str, Source]:
         """The randomness a training batch asks for: one draw per example of each source."""
@@ -176,7 +178,8 @@ class Data:
 
     def __repr__(self) -> str:
         sizes = "/".join(f"{s.n:,}" for s in (self.train, self.validation, self.test))
-        return f"Data({self.name!r}, {self.kind} {self.shape}, {self.levels}, {sizes})"
+        holes = f", {self.missing:.1%} missing" if self.missing else ""
+        return f"Data({self.name!r}, {self.kind} {self.shape}, {self.levels}, {sizes}{holes})"
 
 
 def _places(u: Tensor, n: int) -> Tensor:

@@ -103,7 +103,7 @@ def _pictures(
 def _table(ds: Any, label: str | None, where: str) -> Part:
     columns = {c: np.asarray(ds[c][:]) for c in ds.column_names if c != label}
     part = from_columns(columns, where)
-    return part if label is None else Part(part.x, np.asarray(ds[label][:]))
+    return part if label is None else part._replace(y=np.asarray(ds[label][:]))
 
 
 def _write(raw: Raw, path: Path) -> None:

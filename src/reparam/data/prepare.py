@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reparam.data import text
+from reparam.data.arrays import first
 from reparam.data.bags import Bags
 from reparam.data.dataset import Binarise, Data, Kind, Levels, Split
 from reparam.data.pictures import fit
@@ -44,6 +45,7 @@ def prepare(raw: Raw, spec: dict[str, Any], like: Like | None = None) -> Data:
         raise ReparamError(
             f"{raw.where}: the splits differ in the shape of a row: {shapes}; make them equal."
         )
+    missing = _missing(raw, spec["missing"])
     ys, classes = index_labels(raw)
     xs = {name: part.x for name, part in raw.parts.items()}
     hold_out(xs, ys, spec["seed"], raw.where)
@@ -64,7 +66,8 @@ def prepare(raw: Raw, spec: dict[str, Any], like: Like | None = None) -> Data:
     else:
         kind = "vector"
         _no_pictures(spec, raw.where, "vectors")
-        levels = "binary" if all(((x == 0) | (x == 1)).all() for x in xs.values()) else "real"
+        bits = (((x == 0) | (x == 1) | np.isnan(x)).all() for x in xs.values())
+        levels = "binary" if all(bits) else "real"
         if levels == "real" and raw.standardise and spec["standardise"]:
             xs, scale = standardised(xs)
         xs = {name: x.astype(np.float32) for name, x in xs.items()}
@@ -95,7 +98,40 @@ def prepare(raw: Raw, spec: dict[str, Any], like: Like | None = None) -> Data:
             for name, values in raw.attributes.items()
         },
         scale=scale,
+        missing=missing,
     )
+
+
+def _missing(raw: Raw, admitted: bool) -> float:
+    """The share of numbers that are NaN, of the vectors of all splits.
+
+    Raises ReparamError where they are not admitted, are more than half, or leave a row or a column empty.
+    """
+    gone = {name: np.isnan(part.x) for name, part in raw.parts.items() if part.x.dtype.kind == "f"}
+    for name, bad in gone.items() if not admitted else ():
+        if bad.any():
+            part, split = raw.parts[name], f", split {name}," if len(raw.parts) > 1 else ""
+            raise ReparamError(
+                f"{raw.where}{split} holds {first(part.x, bad, part.columns)}; drop such rows or fill them "
+                "in first, or train a model of data with holes, such as miwae (in Python, missing=True)."
+            )
+    share = sum(int(bad.sum()) for bad in gone.values()) / max(sum(bad.size for bad in gone.values()), 1)
+    if share > 0.5:
+        raise ReparamError(
+            f"{raw.where}: {share:.0%} of the numbers are missing, more than are observed; leave out rows or "
+            "columns of which little is known."
+        )
+    for name, bad in gone.items():
+        if (empty := bad.all(1)).any():
+            row, others = int(empty.argmax()), int(empty.sum()) - 1
+            more = f", and of {others} more" if others else ""
+            raise ReparamError(
+                f"{raw.where}: nothing was observed of row {row} (from 0) of {name}{more}; leave them out."
+            )
+    if "train" in gone and (empty := gone["train"].all(0)).any():
+        column = (raw.parts["train"].columns or range(len(empty)))[int(empty.argmax())]
+        raise ReparamError(f"{raw.where}: nothing was observed of column {column}; leave it out.")
+    return share
 
 
 def _tokens(
@@ -288,12 +324,16 @@ def _once(x: np.ndarray, stream: int) -> np.ndarray:
 
 
 def standardised(xs: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple[Tensor, Tensor]]:
-    """Vectors (n, d) at mean 0 and standard deviation 1 on the train split; a constant column becomes 0."""
+    """Vectors (n, d) at mean 0 and standard deviation 1 on the train split; a constant column becomes 0.
+
+    What is missing, NaN, counts for nothing.
+    """
     train = xs["train"]
-    mean, std = train.mean(0), train.std(0)
+    plain, without = (np.mean, np.std, np.min, np.max), (np.nanmean, np.nanstd, np.nanmin, np.nanmax)
+    mean, std, low, high = (f(train, 0) for f in (without if np.isnan(train).any() else plain))
     # Exactly constant, not merely narrow: a column in tiny units is no constant.
-    constant = train.max(0) == train.min(0)
-    mean = np.where(constant, train[0], mean)
+    constant = high == low
+    mean = np.where(constant, low, mean)
     std = np.where(constant, 1.0, std)
     scale = torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
     return {name: (x - mean) / std for name, x in xs.items()}, scale

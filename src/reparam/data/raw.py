@@ -10,12 +10,14 @@ Units = Literal["characters", "words", "bpe"]
 
 
 class Part(NamedTuple):
-    """x: (n, c, h, w) uint8 or (n, d) float64, already checked, or (n,) object, lines of text; y: (n,) labels
-    of any kind, or None; other: (n,) object, the lines that say the same as x's, or None."""
+    """x: (n, c, h, w) uint8 or (n, d) float64, already checked but for NaN, or (n,) object, lines of text;
+    y: (n,) labels of any kind, or None; other: (n,) object, the lines that say the same as x's, or None;
+    columns: the names of x's columns, where they have any."""
 
     x: np.ndarray
     y: np.ndarray | None = None
     other: np.ndarray | None = None
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass

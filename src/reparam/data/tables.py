@@ -88,7 +88,7 @@ def from_columns(columns: Mapping[str, np.ndarray], where: str) -> Part:
         raise ReparamError(f"{where} has no column of numbers; it needs at least one.")
     x = np.stack([column for column in vectors.values() if column is not None], 1)
     finite(x, where, list(vectors))
-    return Part(x, y)
+    return Part(x, y, columns=tuple(vectors))
 
 
 def _named(header: list[str], cells: np.ndarray, path: Path) -> dict[str, np.ndarray]:

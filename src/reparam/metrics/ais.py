@@ -26,10 +26,14 @@ LogJoint = Callable[[Tensor], Tensor]
 
 
 class Annealed(NamedTuple):
-    """What the chains gave: log weights (n, chains) float64, and the share of accepted trajectories."""
+    """What the chains gave: log weights (n, chains) float64, the share of accepted trajectories, their ends.
+
+    The ends (n, chains, latent) of forward chains, weighed, are codes refined from the start towards p(z|x).
+    """
 
     log_weights: Tensor
     accepted: float
+    codes: Tensor
 
     @property
     def lower(self) -> Tensor:
@@ -82,13 +86,13 @@ def annealed(
     path = _Path(log_joint, start, chains)
     betas = schedule(temperatures)
     steps = path.adapted(betas, leapfrog, generator)
-    log_weights, accepted = path.walk(betas, steps, leapfrog, generator, posterior)
-    if bad := int((~torch.isfinite(log_weights)).any(1).sum()):
+    found = path.walk(betas, steps, leapfrog, generator, posterior)
+    if bad := int((~torch.isfinite(found.log_weights)).any(1).sum()):
         raise ReparamError(
-            f"ais: the weights of {bad} of {len(log_weights)} examples are infinite or no numbers; "
+            f"ais: the weights of {bad} of {len(found.log_weights)} examples are infinite or no numbers; "
             "look at log_joint there, or take more temperatures."
         )
-    return Annealed(log_weights, accepted)
+    return found
 
 
 def schedule(temperatures: int, sharpness: float = 4.0) -> Tensor:
@@ -141,8 +145,8 @@ class _Path:
         leapfrog: int,
         generator: torch.Generator,
         posterior: Tensor | None,
-    ) -> tuple[Tensor, float]:
-        """Log weights (n, chains) and the share accepted, from the start or from exact draws of the end."""
+    ) -> Annealed:
+        """The chains' weights and ends, from the start or from exact draws of the end."""
         u = self.drawn(generator, self.chains)
         gaps, inner = betas.diff().tolist(), list(zip(betas[1:-1].tolist(), steps, strict=True))
         if posterior is not None:
@@ -156,7 +160,8 @@ class _Path:
                 u, probability = transition(self.bridge(beta), u, step, leapfrog, generator)
                 accepted.append(probability.mean())
             log_weights += gaps[-1] * self.log_ratio(u).double().cpu()
-        return log_weights, float(torch.stack(accepted).mean()) if accepted else 1.0
+        share = float(torch.stack(accepted).mean()) if accepted else 1.0
+        return Annealed(log_weights, share, self.mean + self.std * u)
 
 
 def sandwich(lower: Array, upper: Array, *, how: str, seed: int = 0) -> Measure:

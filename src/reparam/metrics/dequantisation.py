@@ -21,14 +21,14 @@ LogWeights = Callable[[Tensor, Tensor], Tensor]
 
 
 def dequantised(
-    log_weights: LogWeights, x: Tensor, latent: int, levels: int = 256
+    log_weights: LogWeights, x: Tensor, eps: Noise, levels: int = 256
 ) -> tuple[LogWeights, Noise]:
     """Importance weights of the levels' probability, and the noise they take, for `importance_weighted`.
 
     Args:
-        log_weights: (x (n, …), eps (n, k, latent)) → (n, k), of a density on [0, 1].
+        log_weights: (x (n, …), eps (n, k, numbers)) → (n, k), of a density on [0, 1].
         x: data (n, …) on the grey levels 0, 1/(levels − 1), …, 1.
-        latent: of one draw of eps.
+        eps: one draw for each example, (n, numbers).
         levels: of grey.
 
     Each draw has its own point of the cell beside its own z: with K draws both are integrated, and the bound
@@ -44,15 +44,14 @@ def dequantised(
     d = x[0].numel()
 
     def noise(n: int, generator: torch.Generator) -> Tensor:
-        eps = torch.randn(n, latent, generator=generator)
-        return torch.cat([eps, torch.rand(n, d, generator=generator)], 1)
+        return torch.cat([eps(n, generator), torch.rand(n, d, generator=generator)], 1)
 
     def of_levels(x: Tensor, draws: Tensor) -> Tensor:
-        n, k = draws.shape[:2]
-        eps, u = draws.to(x.dtype).split([latent, d], 2)
+        n, k, numbers = draws.shape
+        own, u = draws.to(x.dtype).split([numbers - d, d], 2)
         level = (x * (levels - 1)).round()[:, None]
         inside = (level + u.view(n, k, *x.shape[1:])) / levels
-        density = log_weights(inside.flatten(0, 1), eps.flatten(0, 1)[:, None]).view(n, k)
+        density = log_weights(inside.flatten(0, 1), own.flatten(0, 1)[:, None]).view(n, k)
         return density - d * math.log(levels)
 
     return of_levels, noise

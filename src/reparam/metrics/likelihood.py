@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from reparam.errors import ReparamError
 from reparam.metrics.arrays import Array, vector
 from reparam.metrics.bootstrap import interval, mean, resampled
 from reparam.metrics.measure import Measure
+from reparam.noise import DeviceRng, Source
 
 Noise = Callable[[int, torch.Generator], Tensor]
 """(n, generator) → (n, …): one draw for each example."""
@@ -18,6 +20,12 @@ Noise = Callable[[int, torch.Generator], Tensor]
 def standard_normal(*shape: int, dtype: torch.dtype = torch.float32) -> Noise:
     """Noise of law N(0, I), `shape` for each example."""
     return lambda n, generator: torch.randn(n, *shape, generator=generator, dtype=dtype)
+
+
+def one_draw(source: Source, *, dtype: torch.dtype = torch.float32) -> Noise:
+    """Noise of a model's source; of one draw, its last dimension, where it has several for an example."""
+    one = replace(source, shape=source.shape[-1:])
+    return lambda n, generator: one.draw(DeviceRng(generator), n).to(dtype)
 
 
 def importance_weighted(

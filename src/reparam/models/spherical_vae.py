@@ -3,8 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reparam import bounds
 from reparam.model import Model, Terms, Turn
 from reparam.noise import Around, Source, Sphere
+from reparam.spheres import UniformOnSphere
 
 
 class SphericalVAE(Model):
@@ -36,13 +38,17 @@ class SphericalVAE(Model):
     # Loss
 
     def negative_elbo(self, x: Tensor, *, eps: Tensor) -> Terms:
-        """Davidson et al. 2018, eq. 1 and 6. Their sum is the negative ELBO in nats.
+        """Davidson et al. 2018, eq. 1 and 6; eps (n, 1, numbers). Their sum is the negative ELBO in nats.
 
         distortion = −log p(x|z), z ~ q(z|x) = vMF(μ, κ) or Power Spherical
         rate = KL(q(z|x) ‖ uniform)
         """
         q = self.encoder(x)
-        return {"distortion": -self.decoder(q.at(eps)).log_prob(x), "rate": q.kl()}
+        return {"distortion": -self.decoder(q.at(eps[:, 0])).log_prob(x), "rate": q.kl()}
+
+    def log_weights(self, x: Tensor, *, eps: Tensor) -> Tensor:
+        """log p(x|z) p(z) / q(z|x) at k draws of z; eps (n, k, numbers) → (n, k), in nats."""
+        return bounds.log_weights(self.decoder, self.encoder(x), x, eps, UniformOnSphere())
 
     def score(self, x: Tensor, *, eps: Tensor) -> Tensor:
         """The evidence lower bound of each example, in nats: (n,)."""

@@ -52,4 +52,5 @@ def spherical_vae(
     decoder = decoder or nn.Sequential(
         choose.generator(latent, data.shape, network, width), noise_of(likelihood, std, data)
     )
-    return Recipe(SphericalVAE(encoder, decoder, Around.of(latent, uniforms), prior), {"default": Adam(lr)})
+    model = SphericalVAE(encoder, decoder, Around.of(latent, uniforms, 1), prior)
+    return Recipe(model, {"default": Adam(lr)})
