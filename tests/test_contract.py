@@ -63,9 +63,8 @@ DATA |= {f"{kind}, few labels": _data(kind, labels=12) for kind in ("vector", "g
 DATA |= {
     f"{kind} pair": load(x := DATA[kind].train.x, to=x.flip(0)[:40]) for kind in ("vector", "grey", "colour")
 }
-for kind in ("vector", "bits"):
-    holes = torch.rand(DATA[kind].train.x.shape, generator=torch.Generator().manual_seed(0)) < 0.3
-    DATA[f"{kind}, holes"] = load(torch.where(holes, torch.nan, DATA[kind].train.x), missing=True)
+holes = torch.rand(DATA["vector"].train.x.shape, generator=torch.Generator().manual_seed(0)) < 0.3
+DATA["vector, holes"] = load(torch.where(holes, torch.nan, DATA["vector"].train.x), missing=True)
 DATA["text"] = load([f"{a} {b} {n}" for a in "abcd" for b in "xy" for n in range(5)], min_count=1)
 BAGS = {"user": np.arange(60).repeat(7), "item": np.arange(420) * 5 % 13}
 DATA["bag"] = load(BAGS)
@@ -120,7 +119,6 @@ VARIANTS = [
     ("vae", "vector", {"prior": "flow", "posterior": "flow"}),
     ("vae", "grey", {"prior": "vamp", "components": 5}),
     ("iwae", "vector", {"prior": "vamp", "components": 5}),
-    ("miwae", "bits, holes", {}),
     ("miwae", "grey", {"likelihood": "discretised-logistic"}),
     ("aae", "vector", {"posterior": "gaussian"}),
     ("aae", "vector", {"prior": "ring", "latent": 2}),

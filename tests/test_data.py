@@ -498,7 +498,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 BAD_ARRAYS = {
-    "nan": (lambda x: x.__setitem__((3, 1), np.nan), r"`x` holds nan in row 3 \(from 0\), column 1"),
+    "nan": (lambda x: x.__setitem__((3, 1), np.nan), r"in memory holds nan in row 3 \(from 0\), column 1"),
     "infinite": (lambda x: x.__setitem__((4, 0), np.inf), "`x` holds inf in row 4"),
     "too large for float32": (lambda x: x.__setitem__((4, 0), 1e300), "row 4"),
 }

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reparam.distributions import Bernoulli, DiscretisedLogistic, Gaussian
+from reparam.distributions import Bernoulli, DiscretisedLogistic, Gaussian, Tokens
 from reparam.errors import ReparamError
 from reparam.metrics import ais, dequantisation
 from reparam.metrics.inference_gap import inference_gap
@@ -178,7 +178,7 @@ def _bits(system: System, x: Tensor, bounds: Tensor, draws: int, seed: int) -> d
     if system.data.levels == "tokens":
         return {}  # what a token is differs from text to text: its cost is a perplexity
     d = x[0].numel()
-    if isinstance(_law(system, x), Bernoulli | DiscretisedLogistic):
+    if isinstance(_law(system, x), Bernoulli | DiscretisedLogistic | Tokens):
         how = "Probability of the levels themselves" + f", K = {draws}" * sampled(system)
         return {"bits": dequantisation.bits(bounds, d=d, how=how, seed=seed)}
     if system.data.levels != "grey":

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ class Proposed(NamedTuple):
     gain: float
 
 
+@runtime_checkable  # settings that hold a system are validated, and its optimisers with it
 class Proposal(Protocol):
     """Where to go from the weights `now`, with u ~ N(0, I) of their shape."""
 

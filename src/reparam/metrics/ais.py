@@ -53,6 +53,7 @@ def annealed(
     temperatures: int = 1000,
     chains: int = 16,
     leapfrog: int = 10,
+    longest: float = math.inf,
     posterior: Tensor | None = None,
     seed: int = 0,
 ) -> Annealed:
@@ -69,6 +70,8 @@ def annealed(
         temperatures: intervals of the sigmoidal schedule of β from 0 to 1. One is importance sampling.
         chains: for each example.
         leapfrog: steps of each trajectory.
+        longest: no trajectory is longer, in the start's standard deviations; a quarter turn of N(0, 1), π/2,
+            ends far from where it began, and a whole one there.
         posterior: where all chains of an example begin, (n, latent), to go backwards.
         seed: of all draws.
 
@@ -85,7 +88,7 @@ def annealed(
     generator = torch.Generator().manual_seed(seed)
     path = _Path(log_joint, start, chains)
     betas = schedule(temperatures)
-    steps = path.adapted(betas, leapfrog, generator)
+    steps = path.adapted(betas, leapfrog, longest, generator)
     found = path.walk(betas, steps, leapfrog, generator, posterior)
     if bad := int((~torch.isfinite(found.log_weights)).any(1).sum()):
         raise ReparamError(
@@ -127,14 +130,16 @@ class _Path:
         draw = torch.randn(n, chains, latent, generator=generator, dtype=self.mean.dtype)
         return draw.to(self.mean.device)
 
-    def adapted(self, betas: Tensor, leapfrog: int, generator: torch.Generator) -> Tensor:
+    def adapted(self, betas: Tensor, leapfrog: int, longest: float, generator: torch.Generator) -> Tensor:
         """Step sizes for inner temperatures and examples, by a run of its own: (temperatures − 1, n, 1)."""
         u = self.drawn(generator, min(self.chains, SCOUTS))
-        step = torch.full_like(self.mean[..., 0], 0.5)
+        most = longest / leapfrog
+        step = torch.full_like(self.mean[..., 0], min(0.5, most))
         steps = []
         for beta in betas[1:-1].tolist():
             u, probability = transition(self.bridge(beta), u, step, leapfrog, generator)
             step = step * torch.exp(0.3 * (probability.mean(1, keepdim=True) - ACCEPTED))
+            step = step.clamp_max(most)
             steps.append(step)
         return torch.stack(steps) if steps else step.new_zeros(0, *step.shape)
 

@@ -8,6 +8,9 @@ expectation, and where nothing moves it is the importance-weighted bound of K dr
 same K, the difference is what the moves are worth.
 """
 
+import math
+from typing import Any
+
 from reparam.distributions import Gaussian
 from reparam.errors import ReparamError
 from reparam.metrics.ais import LogJoint, annealed
@@ -22,7 +25,7 @@ def refinement(
     *,
     temperatures: int = 10,
     chains: int = 8,
-    leapfrog: int = 5,
+    leapfrog: int = 3,
     seed: int = 0,
 ) -> dict[str, Measure]:
     """`refined`, the bound by chains, and `refinement`, that less the bound of as many draws, in nats.
@@ -42,9 +45,8 @@ def refinement(
             f"refinement: temperatures is {temperatures}; between q and p there is one from 2 on."
         )
     still = annealed(log_joint, q, temperatures=1, chains=chains, seed=seed).lower
-    moved = annealed(
-        log_joint, q, temperatures=temperatures, chains=chains, leapfrog=leapfrog, seed=seed
-    ).lower
+    settings: dict[str, Any] = {"temperatures": temperatures, "leapfrog": leapfrog, "longest": math.pi / 2}
+    moved = annealed(log_joint, q, **settings, chains=chains, seed=seed).lower
     gain = moved - still
     what = f"{chains} chains of {temperatures - 1} moves from q(z|x), {leapfrog} leapfrog steps each"
     how = (

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reparam import bounds
-from reparam.distributions import Gaussian
+from reparam.distributions import Gaussian, Tokens
 from reparam.model import Model, Terms, Turn
 from reparam.noise import Gumbel, Normal, Source
 
@@ -71,6 +71,10 @@ class PixelVAE(Model):
         """log p(x|z) p(z); z (n, k, latent) → (n, k), in nats."""
         return self._log_likelihood(x, z) + bounds.log_prior(bounds.NORMAL, z)
 
+    def likelihood(self, x: Tensor) -> Tokens:
+        """p(xⱼ | x₁ … xⱼ₋₁, z) of each pixel at the code of x: a choice among the levels."""
+        return Tokens(self.pixels(self._levels_of(x), self.generator(self.encode(x))))
+
     def score(self, x: Tensor, *, eps: Tensor) -> Tensor:
         """The evidence lower bound of each example, in nats: (n,)."""
         terms = self.negative_elbo(x, eps=eps)
@@ -78,9 +82,13 @@ class PixelVAE(Model):
 
     def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Of the levels nearest to x: z (n, k, latent) → (n, k)."""
-        indices = (x * (self.levels - 1)).round().long().flatten(1).repeat_interleave(z.shape[1], 0)
+        indices = self._levels_of(x).repeat_interleave(z.shape[1], 0)
         logits = self.pixels(indices, self.generator(z.flatten(0, 1)))
         return -F.cross_entropy(logits.transpose(1, 2), indices, reduction="none").sum(1).view(z.shape[:2])
+
+    def _levels_of(self, x: Tensor) -> Tensor:
+        """The number of the level nearest to each pixel, in the order of reading: (n, h · w) int64."""
+        return (x * (self.levels - 1)).round().long().flatten(1)
 
     # Randomness
 
