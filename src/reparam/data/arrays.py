@@ -95,7 +95,7 @@ def finite(x: np.ndarray, where: str, columns: Sequence[str] | None = None) -> N
 def first(x: np.ndarray, bad: np.ndarray, columns: Sequence[str] | None = None) -> str:
     """The first of the values that are bad, and where it stands, in words."""
     index = np.unravel_index(int(bad.argmax()), x.shape)
-    column = "" if x.ndim != 2 else f", column {columns[index[1]] if columns else index[1]}"
+    column = "" if x.ndim != 2 else f", column {columns[int(index[1])] if columns else index[1]}"
     return f"{x[index]} in row {index[0]} (from 0){column}"
 
 

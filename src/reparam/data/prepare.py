@@ -129,8 +129,9 @@ def _missing(raw: Raw, admitted: bool) -> float:
                 f"{raw.where}: nothing was observed of row {row} (from 0) of {name}{more}; leave them out."
             )
     if "train" in gone and (empty := gone["train"].all(0)).any():
-        column = (raw.parts["train"].columns or range(len(empty)))[int(empty.argmax())]
-        raise ReparamError(f"{raw.where}: nothing was observed of column {column}; leave it out.")
+        column = int(empty.argmax())
+        name = column if (names := raw.parts["train"].columns) is None else names[column]
+        raise ReparamError(f"{raw.where}: nothing was observed of column {name}; leave it out.")
     return share
 
 
