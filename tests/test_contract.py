@@ -91,17 +91,9 @@ PLAIN = ("vector", "grey", "text", "lines", "bag", "ratings")
 KINDS = {
     name: next(
         found
-        for more in (", few labels", "", " pair")  # where all labels are known, some noise has nothing to do
-        if (
-            found := [
-                k + more
-                for k in ("vector", "grey", "text", "lines", "bag", "ratings")
-                if _takes(name, k + more)
-            ]
-        )
-        # Where all labels are known, or nothing is missing, some noise has nothing to do.
+        # Where nothing is missing, or all labels are known, some noise has nothing to do.
         for more in (", holes", ", few labels", "", " pair")
-        if (found := [k + more for k in ("vector", "grey", "text", "lines", "bag") if _takes(name, k + more)])
+        if (found := [kind + more for kind in PLAIN if _takes(name, kind + more)])
     )
     for name in registry.recipes()
 }
