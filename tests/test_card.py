@@ -127,7 +127,7 @@ def test_a_move_that_samples_says_so_and_what_it_draws() -> None:
     recipe = registry.recipe("bayesian-decoder")(VECTOR, width=16)
     made = card(recipe.model, VECTOR.shape, movers=recipe.optimisers, examples=100)
     (move,) = made.turns[0].moves
-    assert "Metropolis–Hastings, langevin, tests of 50 examples or more" == move.sampled
+    assert move.sampled == "Metropolis–Hastings, langevin, tests of 50 examples or more"
     assert "decoder is sampled by exp(−N · (surprise + 0.01·prior))" in text(made)
     assert "is sampled by exp" in cards._turn(made.turns[0])
     assert source(made, "rows").law == "uniform over 100 categories, shape scalar"
