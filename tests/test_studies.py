@@ -126,6 +126,10 @@ def test_models_without_a_distortion_are_refused(tmp_path: Path):
         one_sample(tmp_path / "gan")
     with pytest.raises(ReparamError, match="give at least"):
         one_sample(tmp_path / "gan", batches=1)
+    few = load({"x": torch.randn(60, 3, generator=torch.Generator()), "y": torch.arange(60) % 3}, labels=12)
+    reparam.train(reparam.build("m2", few, width=8, latent=2), tmp_path / "m2", data=few, steps=1)
+    with pytest.raises(ReparamError, match="more than held-out data have"):
+        one_sample(tmp_path / "m2", data=few)
 
 
 # PCA

@@ -104,10 +104,14 @@ def one_sample(
 
 def _check(system: System, batch: Batch, engine: Engine) -> None:
     turn = system.model.turns()[0]
-    if "distortion" not in _terms(system.model, turn, batch, engine, Streams(0), 0):
+    asked = asks(turn.loss).fields
+    if not set(asked) <= set(batch) or "distortion" not in _terms(
+        system.model, turn, batch, engine, Streams(0), 0
+    ):
         raise ReparamError(
-            f"one-sample asks how −log p(x|z) varies with the draw of z, and the first loss of "
-            f"{system.name}, {turn.name}, has no term `distortion`; take a VAE of any kind."
+            "one-sample asks how −log p(x|z) varies with the draw of z, and the first loss of "
+            f"{system.name}, {turn.name}({', '.join(asked)}), has no term `distortion`, or asks for more "
+            "than held-out data have; take a VAE of any kind."
         )
 
 
