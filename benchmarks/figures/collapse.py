@@ -1,8 +1,8 @@
 """Collapse: a VAE whose decoder needs no code, and each remedy with the same networks, steps and seeds.
 
 Trained by gradient descent with momentum; the text models of He et al. 2019 (arXiv:1901.05534) are by plain
-descent. Adam blows up the small gradients by which a code comes back to life, and with it one unit of eight
-was in use on validation data, however deep the decoder.
+descent. Adam blows up the small gradients by which a code comes back to life: with it I(x; z) stayed between
+0.6 and 1.2 nats on validation data, with one hidden layer or three.
 """
 
 from typing import Any, NamedTuple
@@ -96,7 +96,7 @@ def built(remedy: str, data: Data, seed: int) -> reparam.System:
         case "delta":
             name, own = "delta-vae", {"delta": 1.0}
         case "lagging encoder":
-            name, own = "lagging-vae", {"repeat": 5}
+            name, own = "lagging-vae", {"repeat": 5, "window": 20}
     system = reparam.build(name, data, seed=seed, latent=LATENT, encoder=encoder, decoder=decoder, **own)
     if remedy == "warm-up":
         system.model.beta = Ramp(STEPS // 2)  # pyright: ignore[reportArgumentType]
