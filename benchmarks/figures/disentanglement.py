@@ -80,8 +80,8 @@ def figure() -> None:
                     f"{SIDE}, black and white; all five factors",
                     "split": "test, posterior means",
                     "steps": STEPS,
-                    "chosen": "β of the β-VAE, 2 rather than 4, on validation data after 6,000 steps of another "
-                    "seed; the other strengths were not tried",
+                    "chosen": "β of the β-VAE, 2 rather than 4, on validation data after 6,000 steps of "
+                    "another seed; the other strengths were not tried",
                     "precision": PRECISION,
                     "rows": rows,
                 },
