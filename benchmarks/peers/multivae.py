@@ -9,13 +9,14 @@ Found while reading it, and left as it is: in training RecBole draws z = mean + 
 """
 
 import argparse
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-WORK = Path(__file__).parent.parent.parent / ".bench" / "multivae"
+WORK = Path(__file__).resolve().parent.parent.parent / ".bench" / "multivae"
 
 
 def train(
@@ -75,12 +76,13 @@ def scores(model: torch.nn.Module, columns: list[int], seen: np.ndarray) -> np.n
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=80)
     parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--anneal", type=int, default=300, help="updates after which β is at its cap")
+    parser.add_argument("--anneal", type=int, default=640, help="updates after which β is at its cap")
     parser.add_argument("--splits", type=int, nargs="*", default=range(5))
     parser.add_argument("--seeds", type=int, nargs="*", default=range(5))
     arguments = parser.parse_args()
+    os.chdir(WORK)  # RecBole leaves its logs where it is run
     for split in arguments.splits:
         with np.load(WORK / f"split-{split}.npz", allow_pickle=False) as file:
             parts = dict(file)

@@ -105,29 +105,35 @@ def autorec(
     data: DataFacts,
     *,
     latent: int = 500,
-    penalty: float = 1.0,
+    penalty: float = 3.0,
     lr: float = 1e-3,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    """The published networks, I → 500 → I with a sigmoid, of users; of items it is the same, transposed."""
+    """The published networks, I → 500 → I with a sigmoid, of users; of items it is the same, transposed.
+
+    Settings by validation on movielens100k, where it overfits after 200 steps.
+    """
     items = data.require_ratings("autorec")
     encoder = encoder or nn.Sequential(FromBag(items, latent), nn.Sigmoid())
     model = AutoRec(encoder, decoder or ToScores(latent, items), data.examples, penalty=penalty)
-    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=1000)
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=300)
 
 
 def cdae(
     data: DataFacts,
     *,
-    latent: int = 50,
+    latent: int = 200,
     decay: float = 1e-3,
-    dropout: float = 0.5,
-    lr: float = 1e-3,
+    dropout: float = 0.2,
+    lr: float = 1e-2,
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    """The published networks, I → 50 → I with a sigmoid, and a node for each user of the training part."""
+    """The published networks, I → latent → I with a sigmoid, and a node for each user of the training part.
+
+    Settings by validation on movielens100k, where 200 steps were best. The paper's 50 units learn as well, later.
+    """
     items = data.require_choices("cdae")
     model = CDAE(
         encoder or FromBagOfUser(items, data.examples, latent),
