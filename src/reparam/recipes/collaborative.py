@@ -132,7 +132,7 @@ def cdae(
 ) -> Recipe:
     """The published networks, I → latent → I with a sigmoid, and a node for each user of the training part.
 
-    Settings by validation on movielens100k, where 200 steps were best. The paper's 50 units learn as well, later.
+    Settings by validation on movielens100k, where 200 steps were best; the paper has 50 units.
     """
     items = data.require_choices("cdae")
     model = CDAE(
