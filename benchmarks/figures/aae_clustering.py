@@ -12,7 +12,8 @@ from reparam.report.pictures import grid, save
 from reparam.system import System
 
 CLUSTERS, STEPS = 30, 12_000
-SETTINGS = {"network": "mlp", "width": 256}
+SETTINGS = {"network": "mlp", "width": 256, "corruption": 0.3}
+OPTIONS = {"average": 0.999, "precision": "bf16"}
 
 PICTURES = {"aae-clustering": ["mnist-aae-clustering.png"]}
 
@@ -25,8 +26,7 @@ def chances(system: System, split: Split) -> torch.Tensor:
 def figure() -> None:
     """Trains, measures and records."""
     data, run = load_data("mnist"), "mnist-aae-clustering"
-    options = {"average": 0.999}
-    system = trained(run, "aae-clustering", data, steps=STEPS, options=options, clusters=CLUSTERS, **SETTINGS)
+    system = trained(run, "aae-clustering", data, steps=STEPS, options=OPTIONS, clusters=CLUSTERS, **SETTINGS)
     assert data.validation.y is not None
     assert data.test.y is not None
     # Makhzani et al. 2015, §5: a cluster has the class of the validation example that is most surely in it.
@@ -52,6 +52,7 @@ def figure() -> None:
             "classes_named": len(named.unique()),
             "steps": STEPS,
             "settings": SETTINGS,
+            "options": OPTIONS,
             "cpu_minutes": cpu_seconds(run) / 60,
         },
     )
