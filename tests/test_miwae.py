@@ -285,6 +285,10 @@ def test_a_table_with_holes_from_training_to_completion(tmp_path: Path, capsys: 
     assert found["imputation"].n > 0
     assert found["likelihood"].value is not None
     assert cli.main(["diagnose", run]) in (0, 1)
+    assert cli.main(["data", "show", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "errors with own codes" not in said
+    assert f"{np.isnan(x).mean():.1%} of the numbers" in said
 
 
 def test_a_mask_of_pictures_is_filled_by_weighed_draws(tmp_path: Path):

@@ -159,11 +159,12 @@ def _use(system: System, x: Tensor, own: Tensor, seed: int) -> Measure:
 
 
 def errors(system: System, z: Tensor, x: Tensor) -> Tensor:
-    """How wrong decoded codes are for data x (n, …): mean squares, or the share of wrong tokens: (n,)."""
+    """How wrong decoded codes are for data x (n, …): mean squares, of what is known, or the share of wrong
+    tokens: (n,)."""
     made = system.decode(z).cpu()
     if system.data.kind == "tokens":
         return ((made != x) & (x != PAD)).sum(1) / (x != PAD).sum(1).double()
-    return (made - x).square().flatten(1).mean(1)
+    return (made - x).square().flatten(1).nanmean(1)
 
 
 def _entries(system: System, x: Tensor, seed: int) -> dict[str, Measure]:

@@ -78,7 +78,8 @@ def show(
     """
     from reparam.data import load
 
-    _show(load(name, **data_options(binarise, size, False, skip_bad, None, to, False, text, ratings)))
+    told = data_options(binarise, size, False, skip_bad, None, to, False, text, ratings)
+    _show(load(name, missing=True, **told))
 
 
 def fetch(
@@ -108,6 +109,7 @@ def _show(data: "Data") -> None:
         "shape": "×".join(map(str, data.shape)),
         "levels": data.levels,
         **{name: f"{split.n:,}" for name, split in splits},
+        "missing": f"{data.missing:.1%} of the numbers" if data.missing else "",
         "classes": "none" if data.classes is None else f"{len(data.classes)}: {', '.join(data.classes)}",
         "attributes": ", ".join(data.attributes),
         "domains": " and ".join(data.domains or ()) + (", aligned" if data.aligned else ""),
