@@ -9,7 +9,7 @@ from reparam.data import load as load_data
 from reparam.metrics.bootstrap import interval, mean
 from reparam.metrics.likelihood import likelihood
 
-EPOCHS, BATCH, N, DRAWS = 12, 64, 2000, 500
+EPOCHS, BATCH, N, DRAWS = 10, 64, 2000, 500
 DIMENSIONS = (2, 5, 10, 20, 40)
 NETWORKS = {"network": "mlp", "width": 256}
 PRECISION = "bf16"  # of training; `tried` holds what validation said of it
