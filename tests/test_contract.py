@@ -713,6 +713,16 @@ def _stars() -> Data:
 
 
 STARS = _stars()
+
+
+def _patterns() -> Data:
+    """Either of two patterns of bits, of which each is flipped one time in ten."""
+    draw = np.random.default_rng(0)
+    one = (draw.random((600, 1)) < 0.5) == np.array([1, 1, 1, 0, 0, 0], bool)
+    x = (one != (draw.random((600, 6)) < 0.1)).astype(np.float32)
+    return load({"x_train": x[:200], "x_validation": x[200:400], "x_test": x[400:]})
+
+
 RING, BARS, HOOKS = _ring(), _bars(), _hooks()
 FEW = _ring(labels=80)
 # Two words that say the same, and a third that says nothing of them.
@@ -720,6 +730,7 @@ VERSE = load([f"{a} {b} {c}" for a, b in zip("abcd", "wxyz", strict=True) for c 
 INVERTED = load(HOOKS.train.x, to=255 - HOOKS.train.x.flip(0))
 FAR = load(RING.train.x, to=RING.train.x + 3, standardise=False)
 TASTES = load("tastes")
+PATTERNS = _patterns()
 LEARNING = {
     "autorec": (STARS, {"latent": 8, "penalty": 0.1, "lr": 1e-2}, 200),
     "cdae": (TASTES, {"latent": 16, "decay": 1e-5, "dropout": 0.2, "lr": 3e-2}, 250),
@@ -735,7 +746,11 @@ LEARNING = {
     "dreg": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 600),
     "miwae": (RING, {"latent": 2, "width": 32, "lr": 3e-3, "draws": 5}, 600),
     "ppca": (BARS, {"latent": 16}, 150),
-    "bayesian-decoder": (RING, {"points": 64, "step": 0.3, "keep": 10, "every": 10}, 400),
+    "bayesian-decoder": (
+        PATTERNS,
+        {"latent": 1, "points": 16, "width": 8, "step": 0.7, "warm_up": 100, "keep": 10, "every": 20},
+        1500,
+    ),
     "linear-vae": (BARS, {"latent": 16}, 150),
     # Not the ring: there both variances of the data equal the first σ², the very edge of collapse.
     "sigma-vae": (BARS, {"latent": 4, "width": 32}, 150),

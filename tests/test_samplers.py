@@ -1,5 +1,6 @@
 """Moves that sample: the laws of their chains, on few examples and many, with and without noise."""
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from reparam.data import Data, Split, load
 from reparam.engine import Engine
 from reparam.errors import ReparamError
 from reparam.model import Model, Move, Terms, Turn
+from reparam.nets.weighed import NormalWeights
 from reparam.noise import Control, Normal, Permutation, Source, Streams
 from reparam.optimisers import SGD
 from reparam.samplers import Langevin, MetropolisHastings, RandomWalk
@@ -328,7 +330,7 @@ def test_predictions_are_means_over_what_is_kept():
     )
     weights = []
     for _ in range(9):
-        weights.append(model.decoder.network[0][0].weight.detach().clone())
+        weights.append(model.decoder.weights()["0.0.weight"].detach())
         trainer.take_step()
     kept = [network[0][0].weight for network in model.kept]
     torch.testing.assert_close(kept, [weights[6], weights[8], weights[4]], rtol=0, atol=0)
@@ -349,9 +351,23 @@ def test_predictions_are_means_over_what_is_kept():
 
 def test_before_there_are_weights_the_prior_predicts():
     model: Any = reparam.build("bayesian-decoder", bits(100), points=8, width=4, keep=40, std=2.0).model
-    drawn = torch.cat([t.flatten() for network in model.kept for t in network.buffers()])
-    assert float(drawn.std()) == pytest.approx(2.0, rel=0.1)
+    drawn = {name: torch.stack([n.get_buffer(name) for n in model.kept]) for name in model.decoder.stds}
+    for name, std in (("0.0.weight", 2 / math.sqrt(2)), ("0.2.weight", 1.0), ("0.2.bias", 2.0)):
+        assert float(drawn[name].std()) == pytest.approx(std, rel=0.15)
     assert len(model._known()) == 40
+
+
+def test_weights_in_units_of_their_prior_s_deviation_are_the_same_network():
+    network = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3))
+    z, before = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)), copy.deepcopy(network)
+    law, log_prior = (weighed := NormalWeights(network, 3.0))(z)
+    torch.testing.assert_close(law, before(z))
+    expected = sum(
+        torch.distributions.Normal(0.0, 1.0).log_prob(p / std).sum()
+        for (_, p), std in zip(before.named_parameters(), (3 / math.sqrt(2), 3.0, 1.5, 3.0), strict=True)
+    )
+    torch.testing.assert_close(log_prior, expected)
+    assert list(weighed.weights()) == [name for name, _ in before.named_parameters()]
 
 
 def test_doubt_falls_with_the_number_of_examples():

@@ -64,7 +64,7 @@ class BayesianDecoder(Model):
         """MacKay 1995, eq. 8–10, for each example, the integral over z a sum over the M codes.
 
         surprise = −log (1/M) Σ_z p(x|z, θ)
-        prior = −log N(θ; 0, std² I)
+        prior = −log N(θ / std; 0, I)
         """
         law, log_prior = self.decoder(self.codes)
         terms = {"surprise": -_joint(law, x).logsumexp(1), "prior": -log_prior.expand(len(x))}
@@ -92,8 +92,8 @@ class BayesianDecoder(Model):
         found: Terms = {"age": self.age + 1}
         if int(self.age) % self.every == 0:
             place = int(self.age) // self.every % len(self.kept)
-            for name, p in self.decoder.network.named_parameters():
-                found[f"kept.{place}.{name}"] = p.detach().clone()
+            for name, weight in self.decoder.weights().items():
+                found[f"kept.{place}.{name}"] = weight.detach()
         return found
 
     def _known(self) -> list[nn.Module]:

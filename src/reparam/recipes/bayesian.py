@@ -27,20 +27,21 @@ def bayesian_decoder(
     width: int = 32,
     likelihood: Literal["auto", "bernoulli", "gaussian", "learned-gaussian"] = "auto",
     noise: float = 0.1,
-    std: float = 1.0,
+    std: float = 2.0,
     proposal: Literal["langevin", "random-walk"] = "langevin",
-    step: float = 0.2,
+    step: float = 0.4,
     warm_up: int = 1000,
     batch: int = 50,
     keep: int = 50,
     every: int = 200,
     decoder: nn.Module | None = None,
 ) -> Recipe:
-    """A small decoder of weights N(0, std²); for few examples, where the one best set of weights overfits.
+    """A small decoder of normal weights, for few examples, where the one best set of weights overfits.
 
-    A proposal's step is step / √N, for N examples; over warm_up steps it rises to that from a quarter, with
-    which a chain comes down from where it begins. Its test begins with `batch` examples. The weights of every
-    `every`-th step are kept, the last `keep` of them. noise is the σ of a Gaussian that learns none.
+    A proposal moves each weight by step / √N of its prior's standard deviation (`NormalWeights`), N examples;
+    over warm_up steps it rises to that from a quarter, by which a chain comes down from where it begins. A
+    test begins with `batch` examples. The weights of every `every`-th step are kept, the last `keep` of them.
+    noise is the σ of a Gaussian that learns none.
     """
     if not (std > 0 and step > 0 and warm_up > 0):
         raise ReparamError(
