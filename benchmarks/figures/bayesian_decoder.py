@@ -1,6 +1,7 @@
 """Few digits: a decoder's sampled weights beside its likeliest ones, and what a test of a proposal costs."""
 
 import copy
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -20,33 +21,33 @@ from reparam.run import read_log
 from reparam.samplers import Langevin, MetropolisHastings, RandomWalk
 from reparam.trainer import Trainer
 
-EXAMPLES, SIDE, SEEDS = 200, 7, (0, 1, 2)
-NETWORK: dict[str, Any] = {"latent": 2, "points": 128, "width": 32}
-STD = {"point": 1.0, "sampled": 1.0}  # of the weights' prior, each chosen on validation
-STEPS, STEP, KEEP = 40_000, 0.2, 100
-LOOKS, EVERY = 60, 50  # at validation digits, for the point estimate to be stopped
-COSTS = {"langevin": (0.05, 0.1, 0.2), "random-walk": (0.005, 0.01, 0.02, 0.05)}
+EXAMPLES, SIDE = 100, 7
+NETWORK: dict[str, Any] = {"latent": 2, "points": 64, "width": 32, "std": 2.0}
+CHAINS, STEPS, KEEP = 4, 12_000, 60
+STEP = {1.0: 0.3, 0.5: 0.25}  # of a proposal, by the temperature
+LOOKS, EVERY = 60, 50  # at validation digits, by which each point estimate is stopped
+COSTS = {"langevin": (0.05, 0.1, 0.2, 0.4), "random-walk": (0.02, 0.05, 0.1, 0.2)}
 PICTURES = {"bayesian-decoder": ["bayesian-decoder.png", "bayesian-decoder-spread.png"]}
 
 
 class Digits(NamedTuple):
-    """A few digits to learn from, another few for every seed, and all that are held out."""
+    """A few digits to learn from, and all that are held out: (n, 1, SIDE, SIDE), black and white."""
 
     data: Data
     validation: Tensor
     test: Tensor
 
 
-def digits(seed: int, examples: int = EXAMPLES) -> Digits:
-    """Black and white, 7 × 7."""
+def digits() -> Digits:
+    """Shrunk ones of the data that ship inside."""
     whole = load_data("digits")
     train, validation, test = (
         F.avg_pool2d(whole.batch(split, torch.arange(split.n))["x"], 28 // SIDE).gt(0.4).float()
         for split in (whole.train, whole.validation, whole.test)
     )
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:examples]
-    held = {"x_validation": validation, "x_test": test}
-    return Digits(load_data({"x_train": train[chosen], **held}), validation, test)
+    few = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:EXAMPLES]
+    held_out = {"x_validation": validation, "x_test": test}
+    return Digits(load_data({"x_train": train[few], **held_out}), validation, test)
 
 
 def play(system: reparam.System, data: Data, seed: int, batch: int) -> Trainer:
@@ -64,45 +65,52 @@ def by_present(model: Any, x: Tensor) -> Tensor:
     return -model.negative_log_joint(x)["surprise"]
 
 
-def point(given: Digits, std: float, seed: int) -> tuple[Any, float]:
-    """The likeliest weights under the same prior, stopped where validation is best; and that value."""
-    system = reparam.build("bayesian-decoder", given.data, seed=seed, std=std, keep=2, **NETWORK)
+def point(given: Digits, seed: int) -> Any:
+    """The model at the likeliest weights under the same prior, by Adam, stopped where validation is best."""
+    system = reparam.build("bayesian-decoder", given.data, seed=seed, keep=2, **NETWORK)
     system.recipe.optimisers["default"] = Adam(3e-3)
-    trainer, best, kept = play(system, given.data, seed, 50), -torch.inf, None
+    trainer, best, kept = play(system, given.data, seed, 50), -math.inf, {}
     for _ in range(LOOKS):
         for _ in range(EVERY):
             trainer.take_step()
         value = by_present(system.model, given.validation).mean().item()
         if value > best:
             best, kept = value, copy.deepcopy(system.model.state_dict())
-    system.model.load_state_dict(kept or {})
-    return system.model, best
+    system.model.load_state_dict(kept)
+    return system.model
 
 
-def sampled(given: Digits, std: float, seed: int, steps: int = STEPS) -> tuple[reparam.System, str]:
-    """The chain's system, which keeps weights of its second half; and its run."""
-    run = f"bayesian-decoder-{std:g}-{seed}-{steps}"
-    system = trained(
-        run, "bayesian-decoder", given.data, steps=steps, seed=seed, std=std, step=STEP, batch=EXAMPLES,
-        keep=KEEP, every=steps // 2 // KEEP, **NETWORK,
+def run(seed: int, temperature: float) -> str:
+    """The name of a chain's folder."""
+    return f"bayesian-decoder-{temperature:g}-{seed}"
+
+
+def chain(given: Digits, start: Any, seed: int, temperature: float) -> reparam.System:
+    """A chain from the likeliest weights on, of which the later three quarters are kept."""
+    network = copy.deepcopy(start.decoder.network)
+    network.load_state_dict({name: weight.detach() for name, weight in start.decoder.weights().items()})
+    return trained(
+        run(seed, temperature), "bayesian-decoder", given.data, steps=STEPS, seed=seed, warm_up=300,
+        step=STEP[temperature], temperature=temperature, batch=EXAMPLES, keep=KEEP,
+        every=STEPS * 3 // 4 // KEEP, decoder=network, options={"batch_size": EXAMPLES}, **NETWORK,
     )  # fmt: skip
-    return system, run
 
 
-def logged(run: str, term: str) -> float:
-    """The mean of a term over the second half of a run."""
-    rows = [row["terms"][f"negative_log_joint.{term}"] for row in read_log(RUNS / run)]
-    return sum(rows[len(rows) // 2 :]) / len(rows[len(rows) // 2 :])
+def logged(seed: int, temperature: float, term: str) -> float:
+    """The mean of a term over the second half of a chain."""
+    rows = [row["terms"] for row in read_log(RUNS / run(seed, temperature))]
+    late = [row[f"negative_log_joint.{term}"] for row in rows[len(rows) // 2 :]]
+    return sum(late) / len(late)
 
 
-def costs(given: Digits, system: reparam.System, steps: int = 500) -> list[dict[str, Any]]:
-    """Of short chains that go on from a sampled one: how many proposals are accepted, and by what."""
+def costs(given: Digits, system: reparam.System, steps: int = 300) -> list[dict[str, Any]]:
+    """Of short chains that go on from a long one: the proposals accepted, and the examples looked at."""
     rows = []
     for name, sizes in COSTS.items():
         for size in sizes:
             other = copy.deepcopy(system)
             proposal = Langevin() if name == "langevin" else RandomWalk()
-            other.recipe.optimisers["default"] = MetropolisHastings(size / EXAMPLES**0.5, proposal)
+            other.recipe.optimisers["default"] = MetropolisHastings(size / math.sqrt(EXAMPLES), proposal)
             trainer = play(other, given.data, 0, EXAMPLES)
             logs = [trainer.take_step() for _ in range(steps)]
             found = {
@@ -114,77 +122,107 @@ def costs(given: Digits, system: reparam.System, steps: int = 500) -> list[dict[
     return rows
 
 
+def mixed(each: Tensor) -> Tensor:
+    """log of the mean of likelihoods: (k, n) → (n,)."""
+    return each.double().logsumexp(0) - math.log(len(each))
+
+
+def measured(of: Tensor) -> dict[str, Any]:
+    """The mean over examples and its interval."""
+    return {"value": of.mean().item(), "interval": list(interval(mean, of.double()))}
+
+
+@torch.inference_mode()
+def compared(points: list[Any], chains: list[Any], x: Tensor) -> dict[str, Any]:
+    """log p of each of x, in nats: by one set of weights or several, and what all that were sampled add."""
+    likeliest = torch.stack([by_present(model, x) for model in points]).double()
+    drawn = torch.stack([model.log_prob_of_each(x) for model in chains]).double()
+    every, single = mixed(drawn.flatten(0, 1)), likeliest.mean(0)
+    return {
+        "likeliest": measured(single),
+        "likeliest, mixed": measured(mixed(likeliest)),
+        "one draw": measured(drawn.mean((0, 1))),
+        "one chain": measured(torch.stack([mixed(one) for one in drawn]).mean(0)),
+        "sampled": measured(every),
+        "sampled − likeliest": measured(every - single),
+        "sampled − likeliest, mixed": measured(every - mixed(likeliest)),
+    }
+
+
 def figure() -> None:
     """Samples, stops, measures and records."""
-    rows = []
-    for seed in SEEDS:
-        given = digits(seed)
-        best, stopped = point(given, STD["point"], seed)
-        system, run = sampled(given, STD["sampled"], seed)
-        model: Any = system.model
-        with torch.inference_mode():
-            of_one = by_present(best, given.test)
-            of_all = model.log_prob(given.test)
-            single = model.log_prob_of_each(given.test).mean().item()
-            on_validation = model.log_prob(given.validation).mean().item()
-        low, high = interval(mean, (of_all - of_one).double())
+    given, seeds = digits(), range(CHAINS)
+    points = [point(given, seed) for seed in seeds]
+    rows, systems = [], {}
+    for temperature in STEP:
+        systems[temperature] = [chain(given, points[seed], seed, temperature) for seed in seeds]
+        models = [system.model for system in systems[temperature]]
         rows.append({
-            "seed": seed,
-            "point": of_one.mean().item(),
-            "point_interval": list(interval(mean, of_one.double())),
-            "sampled": of_all.mean().item(),
-            "sampled_interval": list(interval(mean, of_all.double())),
-            "difference": (of_all - of_one).mean().item(),
-            "difference_interval": [low, high],
-            "one_draw_of_the_weights": single,
-            "validation": {"point": stopped, "sampled": on_validation},
-            "accepted": logged(run, "accepted"),
-            "examples_a_test": logged(run, "examples"),
-            "cpu_minutes": cpu_seconds(run) / 60,
+            "temperature": temperature,
+            "step": STEP[temperature],
+            "accepted": [logged(seed, temperature, "accepted") for seed in seeds],
+            "examples_a_test": [logged(seed, temperature, "examples") for seed in seeds],
+            "cpu_minutes": sum(cpu_seconds(run(seed, temperature)) for seed in seeds) / 60,
+            "validation": compared(points, models, given.validation),
         })  # fmt: skip
         print(rows[-1], flush=True)
-        if seed == SEEDS[0]:
-            spent = costs(given, system)
-            line = torch.linspace(-2, 2, 8)
-            codes = torch.cartesian_prod(line, line)
-            with torch.inference_mode():
-                save(
-                    grid(F.interpolate(system.decode(codes), scale_factor=4), 8),
-                    RESULTS / PICTURES["bayesian-decoder"][0],
-                )
-                spread = F.interpolate(model.spread(codes) / 0.5, scale_factor=4)
-                save(grid(spread, 8), RESULTS / PICTURES["bayesian-decoder"][1])
+    best = max(rows, key=lambda row: row["validation"]["sampled"]["value"])["temperature"]
+    for row in rows:  # both temperatures are shown; the one that validation prefers is named
+        models = [system.model for system in systems[row["temperature"]]]
+        row["test"] = compared(points, models, given.test)
+    picture([system.model for system in systems[best]])
     record(
         "bayesian-decoder",
         {
-            "target": "test likelihood above the point estimate's, the interval of the difference above 0",
+            "target": "test likelihood above the likeliest weights', the interval of the difference above 0",
             "examples": EXAMPLES,
             "n": len(given.test),
-            "split": "the whole test split of digits, 7 × 7, black and white",
-            "chosen_on_validation": "std of either's prior of weights, and where the point estimate stops",
-            "std": STD,
+            "split": f"the whole test split of digits, {SIDE} × {SIDE}, black and white",
             "network": NETWORK,
             "steps": STEPS,
-            "kept": KEEP,
+            "chains": CHAINS,
+            "kept": CHAINS * KEEP,
+            "chosen": best,
             "rows": rows,
-            "costs": spent,
+            "costs": costs(given, systems[1.0][0]),
         },
     )
 
 
+def picture(models: list[Any]) -> None:
+    """What codes on a square stand for, by all weights, and how far these disagree: black for not at all."""
+    codes = torch.cartesian_prod(*[torch.linspace(-2, 2, 10)] * 2)
+    with torch.inference_mode():
+        each = torch.cat([model.means(codes) for model in models])
+    for name, shown in zip(PICTURES["bayesian-decoder"], (each.mean(0), 2 * each.std(0)), strict=True):
+        save(grid(F.interpolate(shown, scale_factor=4), 10), RESULTS / name)
+
+
 def words(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The rows of the README: what, and what was measured."""
-    rows, few = content["rows"], content["examples"]
-    apart = "; ".join(
-        f"{row['sampled']:.2f} against {row['point']:.2f}, difference {row['difference']:.2f} "
-        f"({row['difference_interval'][0]:.2f} – {row['difference_interval'][1]:.2f})"
-        for row in rows
-    )
+
+    def said(row: dict[str, Any], name: str) -> str:
+        low, high = row["test"][name]["interval"]
+        return f"{row['test'][name]['value']:.2f} ({low:.2f} – {high:.2f})"
+
+    few, first = content["examples"], content["rows"][0]
+    chains = [
+        (
+            f"Bayesian decoder, {few} digits of {SIDE} × {SIDE}, temperature {row['temperature']:g}",
+            f"{said(row, 'sampled')} nats, above the likeliest by {said(row, 'sampled − likeliest')}, above "
+            f"{CHAINS} of them mixed by {said(row, 'sampled − likeliest, mixed')}",
+        )
+        for row in content["rows"]
+    ]
     spent = "; ".join(
-        f"{row['proposal']}, step {row['step']:g}/√N: {row['accepted']:.0%}, {row['examples']:.0f} of {few}"
+        f"{row['proposal']} {row['step']:g}/√N: {row['accepted']:.0%}, {row['examples']:.0f} of {few}"
         for row in content["costs"]
     )
     return [
-        (f"Bayesian decoder, {few} digits of 7 × 7, test log-likelihood, {len(rows)} seeds", f"{apart} nats"),
-        ("Its tests: accepted, examples looked at", spent),
+        (
+            "The likeliest weights, early stopped, the same prior",
+            f"{said(first, 'likeliest')} nats; {CHAINS} of them mixed {said(first, 'likeliest, mixed')}",
+        ),
+        *chains,
+        ("Tests of the Bayesian decoder's chains: accepted, examples looked at", spent),
     ]

@@ -94,7 +94,7 @@ def accepts(
         every: the log ratios of all examples, which leave no error; None where each is an estimate itself.
         gain: what is known without examples: log of the ratio of the proposal's densities.
         batch: examples looked at first, at least 2; below 50 the error is hardly normal.
-        temperature: above 1 the posterior is flattened; it is then not the posterior that is sampled.
+        temperature: above 1 the law is flattened, below sharpened; it is then not the posterior any more.
 
     A ratio that is infinite or no number refuses the proposal. Raises ReparamError for numbers out of range,
     and where the noise of the ratios asks for more than MOST draws of each.

@@ -72,7 +72,7 @@ class MetropolisHastings:
     step: Weight = 1e-2  # standard deviation of a proposal
     proposal: Proposal = Langevin()
     batch: int = 50  # examples that a test begins with
-    temperature: float = 1.0  # above 1 the law is flattened, the prior with it
+    temperature: float = 1.0  # above 1 the law is flattened, below it sharpened, the prior with it
     sources: ClassVar[tuple[str, ...]] = ("proposal", "decision", "rows")
 
     @property

@@ -52,11 +52,11 @@ class BayesianDecoder(Model):
 
     def decode(self, z: Tensor) -> Tensor:
         """The mean of x given z, over the weights that are kept."""
-        return self._means(z).mean(0)
+        return self.means(z).mean(0)
 
     def spread(self, z: Tensor) -> Tensor:
         """How far the weights that are kept disagree: the standard deviation of their means, (n, *shape)."""
-        return self._means(z).std(0)
+        return self.means(z).std(0)
 
     # Loss
 
@@ -101,7 +101,8 @@ class BayesianDecoder(Model):
         filled = min(-(-int(self.age) // self.every), len(self.kept))
         return list(self.kept[: filled or len(self.kept)])
 
-    def _means(self, z: Tensor) -> Tensor:
+    def means(self, z: Tensor) -> Tensor:
+        """The mean of x given z by each of the weights that are kept: (kept, n, *shape)."""
         return torch.stack([network(z).mean for network in self._known()])
 
     def _joint(self, x: Tensor) -> Tensor:

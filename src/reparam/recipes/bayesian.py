@@ -32,6 +32,7 @@ def bayesian_decoder(
     step: float = 0.4,
     warm_up: int = 1000,
     batch: int = 50,
+    temperature: float = 1.0,
     keep: int = 50,
     every: int = 200,
     decoder: nn.Module | None = None,
@@ -41,12 +42,12 @@ def bayesian_decoder(
     A proposal moves each weight by step / √N of its prior's standard deviation (`NormalWeights`), N examples;
     over warm_up steps it rises to that from a quarter, by which a chain comes down from where it begins. A
     test begins with `batch` examples. The weights of every `every`-th step are kept, the last `keep` of them.
-    noise is the σ of a Gaussian that learns none.
+    Below temperature 1 the weights are drawn nearer to the likeliest ones than the posterior is. noise is the
+    σ of a Gaussian that learns none.
     """
-    if not (std > 0 and step > 0 and warm_up > 0):
-        raise ReparamError(
-            f"bayesian-decoder: std={std:g}, step={step:g}, warm_up={warm_up}; all must be above 0."
-        )
+    for name, value in (("std", std), ("step", step), ("warm_up", warm_up), ("temperature", temperature)):
+        if not value > 0:
+            raise ReparamError(f"bayesian-decoder: {name}={value:g}; it must be above 0.")
     network = decoder or nn.Sequential(
         choose.generator(latent, data.shape, "mlp", width), noise_of(likelihood, noise, data)
     )
@@ -54,7 +55,7 @@ def bayesian_decoder(
         NormalWeights(network, std), spread_out(points, latent), data.examples, keep=keep, every=every
     )
     step /= math.sqrt(data.examples)
-    rule = MetropolisHastings(Ramp(warm_up, step / 4, step), PROPOSALS[proposal], batch)
+    rule = MetropolisHastings(Ramp(warm_up, step / 4, step), PROPOSALS[proposal], batch, temperature)
     return Recipe(model, {"default": rule}, batch_size=500, steps=20_000)
 
 
