@@ -12,9 +12,10 @@ from reparam.nets import choose
 from reparam.nets.choose import Network
 from reparam.nets.clusters import ClusteredCode, Heads
 from reparam.noise import GaussianRing
-from reparam.optimisers import Adam, Optimiser
+from reparam.optimisers import Adam
 from reparam.recipes.vae import Likelihood, noise_of
 from reparam.registry import DataFacts, Recipe
+from reparam.samplers import Mover
 from reparam.schedules import Fall, Weight
 
 
@@ -172,7 +173,7 @@ def _decoder(
     )
 
 
-def _optimisers(lr: float, adversarial_lr: float, steps: int | None = None) -> dict[str, Optimiser]:
+def _optimisers(lr: float, adversarial_lr: float, steps: int | None = None) -> dict[str, Mover]:
     def rate(start: float) -> Weight:
         return Fall(steps, start) if steps else start
 
