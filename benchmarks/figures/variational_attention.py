@@ -1,5 +1,10 @@
-"""Latent alignment, English to German: perplexity of ways to learn one translator; alignments where known."""
+"""Latent alignment, English to German: perplexity of ways to learn one translator; alignments where known.
 
+The paper trains for ten epochs, until every way is near its best. Here ten thousand pairs are as many as can be
+gone through so often in minutes; 1,800 steps on all 88,000 pairs see two thirds of them once.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,18 +18,20 @@ from reparam.metrics.perplexity import perplexity
 from reparam.system import System
 
 WAYS = ("variational-attention", "marginal-attention", "soft-attention")
-STEPS, BATCH, KNOWN_STEPS = 1800, 32, 400
+PAIRS, STEPS, BATCH, KNOWN_STEPS, PRECISION = 10_000, 2400, 32, 400, "bf16"
 SETTINGS: dict[str, Any] = {"width": 96, "lr": 3e-3}
 OPTIONS: dict[str, Any] = {"lower": True, "length": 20, "vocabulary_size": 2000}
 
 
 def figure() -> None:
     """Trains, measures on the test part, and records."""
-    data, known, rows = load("en_de", **OPTIONS), load("reorder"), []
+    data, known, rows = some_pairs(), load("reorder"), []
     x = data.batch(data.test, torch.arange(8))["x"]
     for name in WAYS:
         run = f"en-de-{name}"
-        system = trained(run, name, data, steps=STEPS, options={"batch_size": BATCH}, **SETTINGS)
+        system = trained(
+            run, name, data, steps=STEPS, options={"batch_size": BATCH, "precision": PRECISION}, **SETTINGS
+        )
         ppl = _perplexity(system, data)
         small = trained(f"reorder-{name}", name, known, steps=KNOWN_STEPS, width=32, lr=1e-2)
         rate = _error_rate(small, known)
@@ -43,14 +50,23 @@ def figure() -> None:
         "variational-attention",
         {
             "target": "perplexity of the marginal: enumerated ≤ exact ≤ soft; alignment error rate < 5 %",
-            "data": data.name,
+            "data": f"{data.name}, {PAIRS:,} pairs to learn from",
             "n": data.test.n,
             "steps": STEPS,
             "batch_size": BATCH,
+            "precision": PRECISION,
             "settings": SETTINGS | OPTIONS,
             "rows": rows,
         },
     )
+
+
+def some_pairs() -> Data:
+    """The data with the first of the training pairs alone, which are in a drawn order."""
+    data = load("en_de", **OPTIONS)
+    x, other = (side[:PAIRS] for side in (data.train.x, data.train.other) if side is not None)
+    few = data.train._replace(x=x, other=other)
+    return replace(data, train=few, fingerprint=f"{data.fingerprint}, {PAIRS} pairs")
 
 
 @torch.inference_mode()
