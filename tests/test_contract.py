@@ -749,7 +749,7 @@ LEARNING = {
     "bayesian-decoder": (
         PATTERNS,
         {"latent": 1, "points": 16, "width": 8, "step": 0.7, "warm_up": 100, "keep": 10, "every": 20},
-        1500,
+        1000,
     ),
     "linear-vae": (BARS, {"latent": 16}, 150),
     # Not the ring: there both variances of the data equal the first σ², the very edge of collapse.
