@@ -58,10 +58,14 @@ class BayesianDecoder(Model):
         """How far the weights that are kept disagree: the standard deviation of their means, (n, *shape)."""
         return self.means(z).std(0)
 
+    def means(self, z: Tensor) -> Tensor:
+        """The mean of x given z by each of the weights that are kept: (kept, n, *shape)."""
+        return torch.stack([network(z).mean for network in self._known()])
+
     # Loss
 
     def negative_log_joint(self, x: Tensor) -> Terms:
-        """MacKay 1995, eq. 8–10, for each example, the integral over z a sum over the M codes.
+        """MacKay 1995, for each example; the integral over z is a sum over the M codes.
 
         surprise = −log (1/M) Σ_z p(x|z, θ)
         prior = −log N(θ / std; 0, I)
@@ -97,13 +101,9 @@ class BayesianDecoder(Model):
         return found
 
     def _known(self) -> list[nn.Module]:
-        """The networks of the weights that are kept; of the prior's draws only before there are any."""
+        """The networks of the weights that are kept; those of the prior's draws while there are none."""
         filled = min(-(-int(self.age) // self.every), len(self.kept))
         return list(self.kept[: filled or len(self.kept)])
-
-    def means(self, z: Tensor) -> Tensor:
-        """The mean of x given z by each of the weights that are kept: (kept, n, *shape)."""
-        return torch.stack([network(z).mean for network in self._known()])
 
     def _joint(self, x: Tensor) -> Tensor:
         """log p(x, z|θ) of all kept θ and all codes: (kept, n, M)."""
@@ -120,8 +120,8 @@ class BayesianDecoder(Model):
     def sample(self, *, z: Tensor, theta: Tensor) -> Tensor:
         known = self._known()
         which, codes = (theta * len(known)).long(), self.codes[z]
-        made = self.kept[0](codes).mean
-        for k, network in enumerate(known):
+        made = known[0](codes).mean
+        for k, network in enumerate(known[1:], 1):
             chosen = (which == k).view(-1, *[1] * (made.dim() - 1))
             made = torch.where(chosen, network(codes).mean, made)
         return made
