@@ -1,7 +1,7 @@
 """Latent alignment, English to German: perplexity of ways to learn one translator; alignments where known.
 
-The paper trains for ten epochs, until every way is near its best. Here ten thousand pairs are as many as can be
-gone through so often in minutes; 1,800 steps on all 88,000 pairs see two thirds of them once.
+The paper trains for ten epochs, until every way is near its best. Here ten thousand pairs are as many as can
+be gone through so often in minutes; 1,800 steps on all 88,000 pairs see two thirds of them once.
 """
 
 from dataclasses import replace
