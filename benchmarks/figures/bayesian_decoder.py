@@ -23,8 +23,11 @@ from reparam.trainer import Trainer
 
 EXAMPLES, SIDE = 100, 7
 NETWORK: dict[str, Any] = {"latent": 2, "points": 64, "width": 32, "std": 2.0}
-CHAINS, STEPS, KEEP = 4, 12_000, 60
-STEP = {1.0: 0.3, 0.5: 0.25}  # of a proposal, by the temperature
+CHAINS, KEEP = 3, 50
+RULES: dict[float, dict[str, Any]] = {  # by the temperature
+    1.0: {"steps": 20_000, "step": 0.4, "every": 200},
+    0.5: {"steps": 10_000, "step": 0.25, "every": 100},
+}
 LOOKS, EVERY = 60, 50  # at validation digits, by which each point estimate is stopped
 COSTS = {"langevin": (0.05, 0.1, 0.2, 0.4), "random-walk": (0.02, 0.05, 0.1, 0.2)}
 PICTURES = {"bayesian-decoder": ["bayesian-decoder.png", "bayesian-decoder-spread.png"]}
@@ -85,14 +88,11 @@ def run(seed: int, temperature: float) -> str:
     return f"bayesian-decoder-{temperature:g}-{seed}"
 
 
-def chain(given: Digits, start: Any, seed: int, temperature: float) -> reparam.System:
-    """A chain from the likeliest weights on, of which the later three quarters are kept."""
-    network = copy.deepcopy(start.decoder.network)
-    network.load_state_dict({name: weight.detach() for name, weight in start.decoder.weights().items()})
+def chain(given: Digits, seed: int, temperature: float) -> reparam.System:
+    """A chain, of which the second half is kept."""
     return trained(
-        run(seed, temperature), "bayesian-decoder", given.data, steps=STEPS, seed=seed, warm_up=300,
-        step=STEP[temperature], temperature=temperature, batch=EXAMPLES, keep=KEEP,
-        every=STEPS * 3 // 4 // KEEP, decoder=network, options={"batch_size": EXAMPLES}, **NETWORK,
+        run(seed, temperature), "bayesian-decoder", given.data, seed=seed, temperature=temperature,
+        warm_up=500, batch=EXAMPLES, keep=KEEP, **RULES[temperature], **NETWORK,
     )  # fmt: skip
 
 
@@ -154,12 +154,12 @@ def figure() -> None:
     given, seeds = digits(), range(CHAINS)
     points = [point(given, seed) for seed in seeds]
     rows, systems = [], {}
-    for temperature in STEP:
-        systems[temperature] = [chain(given, points[seed], seed, temperature) for seed in seeds]
+    for temperature, rule in RULES.items():
+        systems[temperature] = [chain(given, seed, temperature) for seed in seeds]
         models = [system.model for system in systems[temperature]]
         rows.append({
             "temperature": temperature,
-            "step": STEP[temperature],
+            **rule,
             "accepted": [logged(seed, temperature, "accepted") for seed in seeds],
             "examples_a_test": [logged(seed, temperature, "examples") for seed in seeds],
             "cpu_minutes": sum(cpu_seconds(run(seed, temperature)) for seed in seeds) / 60,
@@ -179,7 +179,6 @@ def figure() -> None:
             "n": len(given.test),
             "split": f"the whole test split of digits, {SIDE} × {SIDE}, black and white",
             "network": NETWORK,
-            "steps": STEPS,
             "chains": CHAINS,
             "kept": CHAINS * KEEP,
             "chosen": best,
