@@ -13,7 +13,7 @@ from reparam.metrics.bootstrap import interval, ratio
 from reparam.report.pictures import grid, save
 from reparam.system import System
 
-STEPS, SETTINGS = 1500, {"width": 64}
+STEPS, SETTINGS = 1500, {"width": 64, "means": 0.1}
 OPTIONS = {"precision": "bf16"}
 EACH, TAUGHT = 200, 20_000  # the most samples of a class; the most training examples of the judge
 
