@@ -26,7 +26,6 @@ NETWORK: dict[str, Any] = {"latent": 2, "points": 64, "width": 32, "std": 2.0}
 CHAINS, KEEP = 3, 50
 RULES: dict[float, dict[str, Any]] = {  # by the temperature
     1.0: {"steps": 20_000, "step": 0.4, "every": 200},
-    0.5: {"steps": 10_000, "step": 0.25, "every": 100},
 }
 LOOKS, EVERY = 60, 50  # at validation digits, by which each point estimate is stopped
 COSTS = {"langevin": (0.05, 0.1, 0.2, 0.4), "random-walk": (0.02, 0.05, 0.1, 0.2)}
@@ -170,7 +169,7 @@ def figure() -> None:
     for row in rows:  # both temperatures are shown; the one that validation prefers is named
         models = [system.model for system in systems[row["temperature"]]]
         row["test"] = compared(points, models, given.test)
-    picture([system.model for system in systems[best]])
+    picture(systems[best][0].model)
     record(
         "bayesian-decoder",
         {
@@ -188,12 +187,15 @@ def figure() -> None:
     )
 
 
-def picture(models: list[Any]) -> None:
-    """What codes on a square stand for, by all weights, and how far these disagree: black for not at all."""
+def picture(model: Any) -> None:
+    """What codes on a square stand for by one chain's weights, and how far these disagree (black: not at all).
+
+    Of one chain: a code means something else in another.
+    """
     codes = torch.cartesian_prod(*[torch.linspace(-2, 2, 10)] * 2)
     with torch.inference_mode():
-        each = torch.cat([model.means(codes) for model in models])
-    for name, shown in zip(PICTURES["bayesian-decoder"], (each.mean(0), 2 * each.std(0)), strict=True):
+        both = model.decode(codes), 2 * model.spread(codes)
+    for name, shown in zip(PICTURES["bayesian-decoder"], both, strict=True):
         save(grid(F.interpolate(shown, scale_factor=4), 10), RESULTS / name)
 
 
