@@ -188,9 +188,9 @@ def figure() -> None:
 
 
 def picture(model: Any) -> None:
-    """What codes on a square stand for by one chain's weights, and how far these disagree (black: not at all).
+    """What codes on a square stand for by one chain's weights, and how far these disagree.
 
-    Of one chain: a code means something else in another.
+    Black is not at all. Of one chain: a code means something else in another.
     """
     codes = torch.cartesian_prod(*[torch.linspace(-2, 2, 10)] * 2)
     with torch.inference_mode():
