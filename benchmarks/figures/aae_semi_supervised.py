@@ -11,7 +11,7 @@ from reparam.metrics.bootstrap import share
 from reparam.report.pictures import grid, save
 from reparam.system import System
 
-STEPS, SETTINGS = 8_000, {"network": "mlp", "width": 256}  # 15 epochs; the paper has 1,000 units and 5,000
+STEPS, SETTINGS = 30_000, {"network": "mlp", "width": 256}  # 55 epochs; the paper has 1,000 units and 5,000
 OPTIONS = {"average": 0.999, "precision": "bf16"}
 LIMITS = {100: 0.08, 1000: 0.04}
 

@@ -132,7 +132,7 @@ def summary(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
     differences = {}
     for who in whose[1:]:
         # Runs on one split share its users: splits are resampled, not runs.
-        found = (table["ours"] - table[who]).mean(1, keepdims=True)
+        found = (table["ours"] - table[who]).mean(1)
         differences[who] = [float(found.mean()), *bootstrap.interval(bootstrap.mean, found)]
     return {
         "means": {who: float(each.mean()) for who, each in table.items()},
