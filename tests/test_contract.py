@@ -382,9 +382,9 @@ def test_dropout_is_ambient_noise():
 # 4. Own players only
 
 
-def _accumulating(self: Trainer, play, terms: Terms) -> dict[str, Tensor]:
+def _accumulating(self: Trainer, play, i: int, given, drawn) -> dict[str, Tensor]:
     """How a well-known library steps: one backward() after another, and nothing cleared in between."""
-    means = {name: term.mean() for name, term in terms.items()}
+    means = {name: term.mean() for name, term in play.loss(*given, **drawn).items()}
     for move, *_ in play.moves:
         weights = move.weights or dict.fromkeys(means, 1.0)
         torch.stack([w * means[name] for name, w in weights.items()]).sum().backward(retain_graph=True)
@@ -407,13 +407,11 @@ def test_a_decoder_that_helps_the_discriminator_is_caught(monkeypatch: pytest.Mo
 def test_steps_taken_before_all_gradients_are_caught(monkeypatch: pytest.MonkeyPatch):
     original = Trainer._move
 
-    def eager(self: Trainer, play, terms: Terms) -> dict[str, Tensor]:
+    def eager(self: Trainer, play, i: int, given, drawn) -> dict[str, Tensor]:
         kept = play.moves
         for each in kept:
             play.moves = [each]
-            loss = getattr(self.model, play.turn.name)
-            draws = {name: self.engine.cast(self._draw(name, self.sources[name], 0)) for name in play.noise}
-            original(self, play, loss(*(self._batch(0, {})[name] for name in play.fields), **draws))
+            original(self, play, i, given, drawn)
         play.moves = kept
         return {}
 
