@@ -408,11 +408,12 @@ def test_steps_taken_before_all_gradients_are_caught(monkeypatch: pytest.MonkeyP
     original = Trainer._move
 
     def eager(self: Trainer, play, i: int, given, drawn) -> dict[str, Tensor]:
-        kept = play.moves
-        for each in kept:
+        moves, loss = play.moves, play.loss
+        for each in moves:
             play.moves = [each]
             original(self, play, i, given, drawn)
-        play.moves = kept
+            play.loss = getattr(self.model, play.turn.name)
+        play.moves, play.loss = moves, loss
         return {}
 
     monkeypatch.setattr(Trainer, "_move", eager)
