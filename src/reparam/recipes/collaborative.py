@@ -117,7 +117,7 @@ def autorec(
     items = data.require_ratings("autorec")
     encoder = encoder or nn.Sequential(FromBag(items, latent), nn.Sigmoid())
     model = AutoRec(encoder, decoder or ToScores(latent, items), data.examples, penalty=penalty)
-    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=300)
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=200)
 
 
 def cdae(
@@ -142,4 +142,4 @@ def cdae(
         decay=decay,
         dropout=dropout,
     )
-    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=1000)
+    return Recipe(model, {"default": Adam(lr)}, batch_size=100, steps=200)
