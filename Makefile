@@ -15,6 +15,7 @@ help:
 	@echo "make test-long       the tests that take many minutes"
 	@echo "make benchmark       the figures that models must reach (hours), benchmark-step: the cost of a step"
 	@echo "make benchmark-peers other libraries on the same work, in an environment of its own (about 15 minutes)"
+	@echo "make benchmark-multivae RecBole's MultiVAE beside ours: quality, time, memory (about 40 minutes)"
 	@echo "make docs            README tables, the command line's page and the JSON schemas, from what they describe"
 
 setup: $(READY)
@@ -69,6 +70,7 @@ benchmark-multivae: setup $(RECBOLE)/.ready
 	$(BIN)/python benchmarks/figures/mult_vae.py splits
 	$(RECBOLE)/bin/python benchmarks/peers/multivae.py $(ARGS)
 	$(BIN)/python benchmarks/figures mult-vae
+	$(BIN)/python benchmarks/peers/time_multivae.py
 
 # RecBole 1.2.1 needs these older packages; it asks for none of them by itself.
 $(RECBOLE)/.ready: constraints.txt

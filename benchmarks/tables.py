@@ -160,6 +160,33 @@ def recommend() -> str:
     return "\n".join(rows) + f"\n\n{about}"
 
 
+def multivae() -> str:
+    """A row a workload and side: Mult-VAE here and in RecBole."""
+    path = RESULTS / "multivae.json"
+    if not path.is_file():
+        return "Not measured yet: `make benchmark-multivae`."
+    content = json.loads(path.read_text())
+    rows = [
+        "| | | ms a step | seconds an epoch | users/s | ratio | peak memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {r['workload']} | {r['who']} | {r['milliseconds_a_step']:.1f} | {r['seconds_an_epoch']:,.2f} "
+        f"| {r['users_per_second']:,.0f} | {r['ratio']:.2f} ({r['ratios'][0]:.2f} – {r['ratios'][-1]:.2f}) "
+        f"| {r['peak_mib']:,.0f} MiB |"
+        for r in content["rows"]
+    ]
+    sizes = "; ".join(
+        f"{name}: {of['users']:,} users × {of['items']:,} items, batch {of['batch']}"
+        for name, of in content["workloads"].items()
+    )
+    about = (
+        f"{sizes}. Medians of {content['rounds']} rounds (and their range), {content['threads']} thread(s), "
+        f"RecBole {content['versions']['recbole']}; {content['optimiser']}."
+    )
+    return "\n".join(rows) + f"\n\n{about}"
+
+
 def _with_interval(measured: dict[str, Any]) -> str:
     return f"{measured['mean']:.4f} ({measured['low']:.4f} – {measured['high']:.4f})"
 
@@ -167,7 +194,7 @@ def _with_interval(measured: dict[str, Any]) -> str:
 def readme(text: str) -> str:
     """The README with its generated parts anew."""
     parts = {"systems": systems(), "figures": figures(), "steps": steps(), "peers": peers()}
-    parts["recommend"] = recommend()
+    parts |= {"recommend": recommend(), "multivae": multivae()}
     for name, part in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         text = re.sub(pattern, lambda m, part=part: f"{m[1]}{part}\n{m[2]}", text, flags=re.DOTALL)

@@ -12,6 +12,7 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +20,20 @@ import torch
 WORK = Path(__file__).resolve().parent.parent.parent / ".bench" / "multivae"
 
 
-def train(
-    seen: np.ndarray, *, epochs: int, batch: int, anneal: int, seed: int
-) -> tuple[torch.nn.Module, list[int], float]:
-    """RecBole's own model and trainer on (users, items); its column of each of our items, and the seconds."""
+class Prepared(NamedTuple):
+    """What RecBole makes of events: model, trainer, batches, and its column of each of our items."""
+
+    model: torch.nn.Module
+    trainer: Any
+    batches: Any
+    columns: list[int]
+
+
+def prepared(
+    users: np.ndarray, items: np.ndarray, n_items: int, *, epochs: int, batch: int, anneal: int, seed: int
+) -> Prepared:
+    """RecBole's own, of events (users[i], items[i]); every item must have an event."""
+    import pandas as pd
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.model.general_recommender import MultiVAE
@@ -30,9 +41,9 @@ def train(
     from recbole.utils import init_seed
 
     folder = WORK / "ml"
-    folder.mkdir(exist_ok=True)
-    lines = [f"{user}\t{item}" for user, item in zip(*seen.nonzero(), strict=True)]
-    (folder / "ml.inter").write_text("\n".join(["user_id:token\titem_id:token", *lines]) + "\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    events = pd.DataFrame({"user_id:token": users, "item_id:token": items})
+    events.to_csv(folder / "ml.inter", sep="\t", index=False)
     config = Config(
         model="MultiVAE",
         dataset="ml",
@@ -58,11 +69,19 @@ def train(
     dataset = create_dataset(config)
     batches, *_ = data_preparation(config, dataset)
     model = MultiVAE(config, batches.dataset)
+    columns = dataset.token2id("item_id", [str(item) for item in range(n_items)])
+    return Prepared(model, Trainer(config, model), batches, list(columns))
+
+
+def train(
+    seen: np.ndarray, *, epochs: int, batch: int, anneal: int, seed: int
+) -> tuple[torch.nn.Module, list[int], float]:
+    """RecBole's own model, trained on (users, items); its column of each of our items, and the seconds."""
+    users, items = seen.nonzero()
+    own = prepared(users, items, seen.shape[1], epochs=epochs, batch=batch, anneal=anneal, seed=seed)
     began = time.perf_counter()
-    Trainer(config, model).fit(batches, saved=False, verbose=False)
-    seconds = time.perf_counter() - began
-    columns = dataset.token2id("item_id", [str(item) for item in range(seen.shape[1])])
-    return model.eval(), list(columns), seconds
+    own.trainer.fit(own.batches, saved=False, verbose=False)
+    return own.model.eval(), own.columns, time.perf_counter() - began
 
 
 @torch.no_grad()
