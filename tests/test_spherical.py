@@ -147,7 +147,10 @@ def distribution(law: str, m: int, kappa: float) -> Callable[[np.ndarray], np.nd
 
 
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize(("m", "kappa"), [(2, 1e-3), (2, 5.0), (3, 50.0), (5, 2.0), (50, 50.0), (300, 1e3)])
+@pytest.mark.parametrize(
+    ("m", "kappa"),
+    [(2, 1e-3), (2, 5.0), (3, 1.25), (3, 50.0), (5, 2.0), (20, 50.0), (50, 50.0), (300, 1e3)],
+)
 def test_the_angle_has_its_law(law: str, m: int, kappa: float):
     x = drawn(law, pole(m), torch.tensor([[kappa]]), 20_000).double().numpy()
     theta = np.arctan2(np.linalg.norm(x[:, 1:], axis=1), x[:, 0])
@@ -198,7 +201,30 @@ def test_the_reflection_keeps_the_angle():
     assert_close((x * mu).sum(1), torch.full((4,), math.cos(0.7)))
 
 
+def test_draws_stay_on_the_sphere_in_mixed_precision():
+    noise = Streams(0).draw("eps", Around.of(20, UNIFORMS), 300, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        x = VonMisesFisher(direction(20).expand(300, -1), torch.full((300, 1), 50.0)).at(noise)
+    assert_close(x.norm(dim=1), torch.ones(300), rtol=0, atol=1e-6)
+
+
+def test_a_draw_does_not_depend_on_its_neighbours():
+    # Steep and flat densities, which are drawn by different laws, alone and side by side.
+    kappa = torch.tensor([[0.5], [50.0]]).repeat(200, 1)
+    mu, noise = direction(5).expand(400, -1), Streams(0).draw("eps", Around.of(5, UNIFORMS), 400, 0)
+    both = VonMisesFisher(mu, kappa).at(noise)
+    for side in (slice(0, None, 2), slice(1, None, 2)):
+        assert_close(VonMisesFisher(mu[side], kappa[side]).at(noise[side]), both[side])
+
+
 # Gradients
+
+
+def test_the_gradient_of_the_reflection():
+    mu = torch.cat([pole(4), -pole(4), direction(4), direction(4, 1)]).double().requires_grad_()
+    theta = torch.tensor([[0.3], [1.0], [2.0], [3.0]], dtype=torch.float64, requires_grad=True)
+    tangent = torch.cat([direction(3, seed) for seed in range(4)]).double().requires_grad_()
+    torch.autograd.gradcheck(around, (mu, theta, tangent))
 
 
 @pytest.mark.parametrize("law", LAWS)

@@ -4,15 +4,19 @@ The paper trains for ten epochs, until every way is near its best. Here ten thou
 be gone through so often in minutes; 1,800 steps on all 88,000 pairs see two thirds of them once.
 """
 
+import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
 from common import cpu_seconds, record, trained
+from torch import Tensor
 
 from reparam.data import Data, load
 from reparam.data.reorder import links
 from reparam.metrics.alignment import alignment_error_rate
+from reparam.metrics.bootstrap import pooled
 from reparam.metrics.measure import Measure
 from reparam.metrics.perplexity import perplexity
 from reparam.system import System
@@ -25,14 +29,16 @@ OPTIONS: dict[str, Any] = {"lower": True, "length": 20, "vocabulary_size": 2000}
 
 def figure() -> None:
     """Trains, measures on the test part, and records."""
-    data, known, rows = some_pairs(), load("reorder"), []
-    x = data.batch(data.test, torch.arange(8))["x"]
+    data, known, rows, every = some_pairs(), load("reorder"), [], []
+    test = data.batch(data.test, torch.arange(data.test.n))
+    x, tokens = test["x"][:8], (test["other"] != 0).sum(1) + 1  # ends counted
     for name in WAYS:
         run = f"en-de-{name}"
         system = trained(
             run, name, data, steps=STEPS, options={"batch_size": BATCH, "precision": PRECISION}, **SETTINGS
         )
-        ppl = _perplexity(system, data)
+        every.append(log_likelihoods(system, test))
+        ppl = perplexity(every[-1], tokens, draws=1, end=True)
         small = trained(f"reorder-{name}", name, known, steps=KNOWN_STEPS, width=32, lr=1e-2)
         rate = _error_rate(small, known)
         greedy = data.text(system.translate(x, pin={"gumbel": 0.0}), other=True)
@@ -56,6 +62,7 @@ def figure() -> None:
             "batch_size": BATCH,
             "precision": PRECISION,
             "settings": SETTINGS | OPTIONS,
+            "ratios": [ratio(b, a, tokens) for a, b in pairwise(every)],
             "rows": rows,
         },
     )
@@ -70,13 +77,17 @@ def some_pairs() -> Data:
 
 
 @torch.inference_mode()
-def _perplexity(system: System, data: Data) -> Measure:
-    """Of test sentences, their ends counted, alignments summed out under the prior."""
+def log_likelihoods(system: System, batch: dict[str, Tensor]) -> Tensor:
+    """Of sentences, (n,) in nats, alignments summed out under the prior."""
     model: Any = system.model
-    batch = data.batch(data.test, torch.arange(data.test.n))
     sides = zip(batch["x"].split(100), batch["other"].split(100), strict=True)
-    nats = torch.cat([model.log_conditional(x, other) for x, other in sides])
-    return perplexity(nats, (batch["other"] != 0).sum(1) + 1, draws=1, end=True)
+    return torch.cat([model.log_conditional(x, other) for x, other in sides])
+
+
+def ratio(of: Tensor, to: Tensor, tokens: Tensor) -> list[float]:
+    """One way's perplexity as a multiple of another's on the same sentences, and its interval."""
+    value = ((to - of).sum() / tokens.sum()).item()
+    return [math.exp(v) for v in (value, *pooled(to - of, tokens))]
 
 
 @torch.inference_mode()
@@ -94,13 +105,12 @@ def _error_rate(system: System, data: Data) -> Measure:
 def words(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The rows of the README: what, and what was measured."""
     found = []
-    for row in content["rows"]:
+    for row, pair in zip(content["rows"], [None, *content["ratios"]], strict=True):
         ppl, rate = row["perplexity"], row["alignment_error_rate"]
-        found.append(
-            (
-                f"{row['model']}, English to German",
-                f"perplexity {ppl[0]:.2f} ({ppl[1]:.2f} – {ppl[2]:.2f}) in {row['cpu_minutes']:.1f} CPU "
-                f"minutes; alignment error rate on `reorder` {rate[0]:.1%} ({rate[1]:.1%} – {rate[2]:.1%})",
-            )
-        )
+        text = f"perplexity {ppl[0]:.2f} ({ppl[1]:.2f} – {ppl[2]:.2f})"
+        if pair:
+            text += f", {pair[0]:.3f} × ({pair[1]:.3f} – {pair[2]:.3f}) the one before, in pairs"
+        text += f", in {row['cpu_minutes']:.1f} CPU minutes"
+        text += f"; alignment error rate on `reorder` {rate[0]:.1%} ({rate[1]:.1%} – {rate[2]:.1%})"
+        found.append((f"{row['model']}, English to German", text))
     return found

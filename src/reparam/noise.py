@@ -347,8 +347,11 @@ class Around(Source):
 
     def draw(self, rng: Rng, n: int) -> Tensor:
         *draws, numbers = self.shape
-        bearing = _normalised(rng.normal((n, *draws, numbers - self.uniforms)))
-        return torch.cat([rng.uniform((n, *draws, self.uniforms)), bearing], -1)
+        bearing = rng.normal((n, *draws, numbers - self.uniforms))
+        x = bearing.new_empty(n, *draws, numbers)
+        x[..., : self.uniforms] = rng.uniform((n, *draws, self.uniforms))
+        torch.div(bearing, _length(bearing), out=x[..., self.uniforms :])
+        return x
 
     @property
     def law(self) -> str:
@@ -387,8 +390,12 @@ class Everywhere(Source):
 
 
 def _normalised(x: Tensor) -> Tensor:
+    return x / _length(x)
+
+
+def _length(x: Tensor) -> Tensor:
     # A draw of zeros alone is no direction; it would be no number either.
-    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+    return x.norm(dim=-1, keepdim=True).clamp_min(1e-30)
 
 
 # Streams
