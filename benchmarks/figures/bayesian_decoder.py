@@ -23,9 +23,10 @@ from reparam.trainer import Trainer
 
 EXAMPLES, SIDE = 100, 7
 NETWORK: dict[str, Any] = {"latent": 2, "points": 64, "width": 32, "std": 2.0}
-CHAINS, KEEP = 3, 50
-RULES: dict[float, dict[str, Any]] = {  # by the temperature
+CHAINS, KEEP = 5, 50
+RULES: dict[float, dict[str, Any]] = {  # by the temperature; below 1 it is no posterior, but nearer its modes
     1.0: {"steps": 20_000, "step": 0.4, "every": 200},
+    0.5: {"steps": 10_000, "step": 0.25, "every": 100},
 }
 LOOKS, EVERY = 60, 50  # at validation digits, by which each point estimate is stopped
 COSTS = {"langevin": (0.05, 0.1, 0.2, 0.4), "random-walk": (0.02, 0.05, 0.1, 0.2)}

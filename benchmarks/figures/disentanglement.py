@@ -19,7 +19,7 @@ SIDE, SEEDS, BATCH, PRECISION = 32, (0,), 64, "float32"
 COMMON: dict[str, Any] = {"latent": 10, "network": "mlp", "width": 256, "lr": 1e-3}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "VAE": ("vae", {}),
-    "β-VAE": ("vae", {"beta": 4.0}),
+    "β-VAE": ("vae", {"beta": 2.0}),
     "β-TC-VAE": ("beta-tc-vae", {"beta": 6.0}),
     "FactorVAE": ("factor-vae", {"gamma": 20.0}),
     "DIP-VAE II": ("dip-vae", {"off_diagonal": 5.0}),
@@ -47,14 +47,14 @@ def dsprites() -> Task:
     """Sprites, of which some thousands of each factor's values are seen."""
     data = load_data("dsprites", size=SIDE, binarise="threshold")
     about = f"dSprites by formula, {data.train.n:,} random rows of 737,280, black and white; five factors"
-    return Task(data, 16_000, {}, about)
+    return Task(data, 8000, {}, about)
 
 
 def avatars() -> Task:
     """Drawn heads, few, in colour; their attributes are exact."""
     data = load_data("avatars", size=SIDE)
     about = f"{data.name}, {data.train.n:,} heads in colour; seven attributes, {', '.join(data.attributes)}"
-    return Task(data, 6000, {"likelihood": "gaussian", "std": 0.1}, about)
+    return Task(data, 2000, {"likelihood": "gaussian", "std": 0.1}, about)
 
 
 TASKS = {"dsprites": dsprites, "avatars": avatars}
