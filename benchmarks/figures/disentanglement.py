@@ -28,10 +28,6 @@ PUBLISHED = (
     "as recalled, not looked up, from Locatello et al. 2019 (arXiv:1811.12359), dSprites whole, 64 × 64, "
     "300,000 steps, over methods and strengths: MIG about 0.05 – 0.35, FactorVAE score about 0.5 – 0.85"
 )
-PICTURES = {
-    system: [f"{task}-{label.replace(' ', '-')}.png" for task in ("dsprites", "avatars")]
-    for label, (system, _) in MODELS.items()
-}
 
 
 class Task(NamedTuple):
@@ -60,6 +56,17 @@ def avatars() -> Task:
 TASKS = {"dsprites": dsprites, "avatars": avatars}
 
 
+def picture(task: str, label: str) -> str:
+    """The name of a model's walks along its dimensions."""
+    return f"disentanglement-{task}-{label.replace(' ', '-')}.png"
+
+
+PICTURES = {
+    system: [picture(task, label) for task in TASKS for label, (same, _) in MODELS.items() if same == system]
+    for system, _ in MODELS.values()
+}
+
+
 def measured(system: System, data: Data, split: str) -> dict[str, Any]:
     """Of the posterior means of a whole split."""
     rows = getattr(data, split)
@@ -73,7 +80,7 @@ def measured(system: System, data: Data, split: str) -> dict[str, Any]:
     }
 
 
-def traversals(system: System, x: torch.Tensor, steps: int = 7) -> torch.Tensor:
+def traversals(system: System, x: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Each dimension of one example's code from −2 to 2, the others held: (latent, steps, c, h, w)."""
     z = system.encode(x)
     d = z.shape[1]
@@ -95,8 +102,8 @@ def figure() -> None:
                     run, name, task.data, steps=task.steps, seed=seed, options=options, **settings
                 )
                 if seed == SEEDS[0]:
-                    picture = traversals(system, examples(task.data, task.data.validation, 1))
-                    save(interpolation(picture, scale=1), RESULTS / f"{place}-{label.replace(' ', '-')}.png")
+                    shown = traversals(system, examples(task.data, task.data.validation, 1))
+                    save(interpolation(shown, scale=1), RESULTS / picture(place, label))
                 row = {"task": place, "model": label, "system": name, "seed": seed, "settings": settings}
                 cost = {"cpu_minutes": cpu_seconds(run) / 60}
                 rows.append({**row, **measured(system, task.data, "test"), **cost})
