@@ -104,8 +104,8 @@ def _error_rate(system: System, data: Data) -> Measure:
 
 def words(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The rows of the README: what, and what was measured."""
-    found = []
-    for row, pair in zip(content["rows"], [None, *content["ratios"]], strict=True):
+    found, pairs = [], [None, *content.get("ratios", [None] * (len(WAYS) - 1))]
+    for row, pair in zip(content["rows"], pairs, strict=True):
         ppl, rate = row["perplexity"], row["alignment_error_rate"]
         text = f"perplexity {ppl[0]:.2f} ({ppl[1]:.2f} – {ppl[2]:.2f})"
         if pair:
