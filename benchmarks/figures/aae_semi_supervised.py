@@ -1,5 +1,6 @@
 """The semi-supervised AAE on MNIST: errors with 100 and with 1,000 labels, whole test set."""
 
+import json
 from typing import Any
 
 import torch
@@ -11,9 +12,12 @@ from reparam.metrics.bootstrap import share
 from reparam.report.pictures import grid, save
 from reparam.system import System
 
-STEPS, SETTINGS = 30_000, {"network": "mlp", "width": 256}  # 55 epochs; the paper has 1,000 units and 5,000
 OPTIONS = {"average": 0.999, "precision": "bf16"}
-LIMITS = {100: 0.08, 1000: 0.04}
+# By the number of labels. The paper has 1,000 units and 5,000 epochs; these are of 55 epochs and more.
+ASKED: dict[int, dict[str, Any]] = {
+    100: {"limit": 0.08, "steps": 30_000, "settings": {"network": "mlp", "width": 256}},
+    1000: {"limit": 0.04, "steps": 30_000, "settings": {"network": "mlp", "width": 256}},
+}
 
 PICTURES = {"aae-semi-supervised": ["mnist-aae-semi-supervised-100.png"]}
 
@@ -27,33 +31,40 @@ def wrong(system: System, split: Split) -> torch.Tensor:
 
 
 def figure() -> None:
-    """Trains, measures and records."""
+    """Trains, measures and records; a row measured before with the same settings is taken as it was."""
+    path = RESULTS / "aae-semi-supervised.json"
+    before = json.loads(path.read_text())["rows"] if path.exists() else []
     rows = []
-    for labels, limit in LIMITS.items():
-        data = load_data("mnist", labels=labels)
-        run = f"mnist-aae-semi-supervised-{labels}"
-        system = trained(run, "aae-semi-supervised", data, steps=STEPS, options=OPTIONS, **SETTINGS)
-        errors = wrong(system, data.test)
-        rows.append(
-            {
-                "labels": labels,
-                "limit": limit,
-                "error": errors.double().mean().item(),
-                "interval": share(errors.double()),
-                "validation_error": wrong(system, data.validation).double().mean().item(),
-                "n": len(errors),
-                "steps": STEPS,
-                "settings": SETTINGS,
-                "options": OPTIONS,
-                "cpu_minutes": cpu_seconds(run) / 60,
-            }
-        )
-        # A column a class, a row a style.
-        styles = torch.randn(6, 1, 10, generator=torch.Generator().manual_seed(0)).expand(6, 10, 10)
-        codes = torch.cat([torch.eye(10).expand(6, 10, 10), styles], 2)
-        save(grid(system.decode(codes.flatten(0, 1)), 10), RESULTS / f"{run}.png")
+    for labels, asked in ASKED.items():
+        told = {"labels": labels, **asked, "options": OPTIONS}
+        same = [row for row in before if told.items() <= row.items()]
+        rows.append(same[0] if same else measured(labels, **asked))
     target = "100 labels ≤ 8 %, stretch 5 (the paper's 1.90 was never reproduced); 1,000 labels ≤ 4 %"
     record("aae-semi-supervised", {"target": target, "split": "the whole test set", "rows": rows})
+
+
+def measured(labels: int, *, limit: float, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """The row of a number of labels, and its picture."""
+    data = load_data("mnist", labels=labels)
+    run = f"mnist-aae-semi-supervised-{labels}"
+    system = trained(run, "aae-semi-supervised", data, steps=steps, options=OPTIONS, **settings)
+    errors = wrong(system, data.test)
+    # A column a class, a row a style.
+    styles = torch.randn(6, 1, 10, generator=torch.Generator().manual_seed(0)).expand(6, 10, 10)
+    codes = torch.cat([torch.eye(10).expand(6, 10, 10), styles], 2)
+    save(grid(system.decode(codes.flatten(0, 1)), 10), RESULTS / f"{run}.png")
+    return {
+        "labels": labels,
+        "limit": limit,
+        "error": errors.double().mean().item(),
+        "interval": share(errors.double()),
+        "validation_error": wrong(system, data.validation).double().mean().item(),
+        "n": len(errors),
+        "steps": steps,
+        "settings": settings,
+        "options": OPTIONS,
+        "cpu_minutes": cpu_seconds(run) / 60,
+    }
 
 
 def words(content: dict[str, Any]) -> list[tuple[str, str]]:
