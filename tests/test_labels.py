@@ -16,7 +16,7 @@ from reparam.models.aae_clustering import ClusteringAAE
 from reparam.models.aae_labels import LabelledAAE
 from reparam.models.aae_reduction import ReducingAAE
 from reparam.models.aae_semi_supervised import SemiSupervisedAAE
-from reparam.nets.clusters import Clustered, Heads
+from reparam.nets.clusters import Clustered, ClusteredCode, Heads
 from reparam.noise import GaussianRing
 
 X, Y = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 4
@@ -141,6 +141,16 @@ def test_the_encoder_alone_sees_the_corruption():
     terms = model.classification(X, y, corruption=noise)
     assert_close(terms["ignorance"], F.cross_entropy(X + noise / 2, y, reduction="none"))
     assert_close(model.encode(X), torch.cat([X.softmax(1), X[:, :2]], 1))
+
+
+def test_a_spread_leaves_no_cluster_out_at_the_start():
+    torch.manual_seed(0)
+    x = 5 + X  # whose features, all much alike, would choose one cluster
+    plain, spread = ClusteredCode(3, 8, 2), ClusteredCode(3, 8, 2, spread=3.0)
+    assert len(plain(x).logits.argmax(1).unique()) <= 2
+    logits = spread(x).logits
+    assert_close(logits.std(0, correction=0), torch.full((8,), 3.0), rtol=1e-3, atol=0)
+    assert logits.argmax(1).bincount(minlength=8).min() > 0
 
 
 def test_the_decoder_of_the_reduction_sees_the_head_moved_by_the_style():

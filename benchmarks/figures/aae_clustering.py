@@ -12,7 +12,7 @@ from reparam.report.pictures import grid, save
 from reparam.system import System
 
 CLUSTERS, STEPS = 30, 12_000
-SETTINGS = {"network": "mlp", "width": 256, "corruption": 0.3}
+SETTINGS = {"network": "mlp", "width": 256, "corruption": 0.3, "spread": 5.0}
 OPTIONS = {"average": 0.999, "precision": "bf16"}
 
 PICTURES = {"aae-clustering": ["mnist-aae-clustering.png"]}

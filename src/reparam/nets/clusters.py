@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from reparam.nets.batch_norm import BatchNorm
 from reparam.nets.heads import exact
 
 
@@ -16,14 +17,23 @@ class Clustered(NamedTuple):
 
 
 class ClusteredCode(nn.Module):
-    """(n, features) → the two parts of a code."""
+    """(n, features) → the two parts of a code.
 
-    def __init__(self, features: int, clusters: int, latent: int) -> None:
+    With spread, batch norm gives every cluster's logit this deviation at the start: then no cluster begins
+    as every example's, or as nobody's.
+    """
+
+    def __init__(self, features: int, clusters: int, latent: int, spread: float | None = None) -> None:
         super().__init__()
-        self.logits, self.style = nn.Linear(features, clusters), nn.Linear(features, latent)
+        self.logits = nn.Linear(features, clusters, bias=spread is None)
+        self.style = nn.Linear(features, latent)
+        self.norm = None if spread is None else BatchNorm(clusters)
+        if self.norm is not None:
+            self.norm.scale.data.fill_(spread)
 
     def forward(self, features: Tensor) -> Clustered:
-        return Clustered(exact(self.logits(features)), exact(self.style(features)))
+        logits = exact(self.logits(features))
+        return Clustered(self.norm(logits) if self.norm else logits, exact(self.style(features)))
 
 
 class Heads(nn.Module):

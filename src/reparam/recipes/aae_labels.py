@@ -76,17 +76,20 @@ def aae_clustering(
     likelihood: Likelihood = "auto",
     std: float = 0.1,
     corruption: float = 0.0,
-    lr: float = 1e-3,
-    adversarial_lr: float = 2e-4,
+    spread: float | None = 3.0,
+    lr: float = 3e-4,
+    adversarial_lr: float = 1e-3,
     steps: int | None = None,
 ) -> Recipe:
     """More clusters than classes find purer ones: the paper has 16 and 30 for ten digits.
 
     corruption is the deviation of the noise on the encoder's input; with steps, all rates fall to 0 over
-    the second half of them.
+    the second half of them. spread is the deviation that batch norm gives the clusters' logits at the start;
+    without it (None) all examples run into one corner, where softmax has no slope left to leave by. And the
+    game must be faster than the reconstruction, which else takes the choice for one more part of the style.
     """
     decoder = _decoder(clusters + latent, data, network, width, likelihood, std)
-    model = _clustering(data, decoder, clusters, latent, network, width, corruption)
+    model = _clustering(data, decoder, clusters, latent, network, width, corruption, spread)
     return Recipe(model, _optimisers(lr, adversarial_lr, steps), batch_size=100, steps=steps or 5000)
 
 
@@ -99,6 +102,7 @@ def aae_semi_supervised(
     likelihood: Likelihood = "auto",
     std: float = 0.1,
     corruption: float = 0.3,
+    spread: float | None = None,
     lr: float = 1e-3,
     adversarial_lr: float = 2e-4,
     steps: int | None = None,
@@ -106,7 +110,7 @@ def aae_semi_supervised(
     """On data with --labels N, 100 for instance: the labelled minibatch is drawn among them alone.
 
     corruption is the deviation of the noise on the encoder's input, the paper's for MNIST; with steps, all
-    rates fall to 0 over the second half of them.
+    rates fall to 0 over the second half of them. spread is as for aae-clustering.
     """
     classes = data.require_classes("aae-semi-supervised")
     if data.labelled is None:
@@ -115,7 +119,7 @@ def aae_semi_supervised(
             f"--labels {10 * classes} (in Python, load(…, labels={10 * classes}))."
         )
     decoder = _decoder(classes + latent, data, network, width, likelihood, std)
-    model = SemiSupervisedAAE(_clustering(data, decoder, classes, latent, network, width, corruption))
+    model = SemiSupervisedAAE(_clustering(data, decoder, classes, latent, network, width, corruption, spread))
     rules = _optimisers(lr, adversarial_lr, steps)
     rules["classification"] = rules["reconstruction"]
     return Recipe(model, rules, batch_size=100, steps=steps or 5000)
@@ -151,10 +155,11 @@ def _clustering(
     network: Network,
     width: int,
     corruption: float = 0.0,
+    spread: float | None = None,
 ) -> ClusteringAAE:
     body = choose.body(data.shape, network, width)
     return ClusteringAAE(
-        nn.Sequential(body, ClusteredCode(body.features, clusters, latent)),  # pyright: ignore[reportArgumentType]
+        nn.Sequential(body, ClusteredCode(body.features, clusters, latent, spread)),  # pyright: ignore[reportArgumentType]
         decoder,
         choose.discriminator((clusters,), "mlp", width),
         choose.discriminator((latent,), "mlp", width),
