@@ -54,6 +54,12 @@ def record(name: str, content: dict[str, Any]) -> None:
     print(json.dumps(content, indent=1))
 
 
+def known_rows(name: str) -> list[dict[str, Any]]:
+    """The rows of a result that was recorded before; none, if there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
 def kept(run: str, make: Callable[[], Any]) -> Any:
     """What a training without checkpoints measured: made once, and read where it was made before."""
     path = RUNS / f"{run}.json"

@@ -29,10 +29,12 @@ class SpectralNorm(nn.Module):
         self.register_buffer("start", F.normalize(torch.randn(rows), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        matrix, u = weight.flatten(1), self.start
-        for _ in range(self.iterations):
-            u = F.normalize(matrix @ F.normalize(matrix.T @ u, dim=0), dim=0)
-        return weight / (matrix.T @ u).norm()
+        # In float32: as bf16, every product would first convert the weight anew.
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix, u = weight.flatten(1), self.start
+            for _ in range(self.iterations):
+                u = F.normalize(matrix @ (matrix.T @ u), dim=0)
+            return weight / (matrix.T @ u).norm()
 
 
 def normalise(network: nn.Module) -> None:
