@@ -13,6 +13,7 @@ from reparam.models.munit import MUNIT
 from reparam.models.u_gat_it import UGATIT
 from reparam.nets.attention import AdaLIN, Attention, SpectralNorm, normalise
 from reparam.nets.styled import StyledDecoder
+from reparam.nets.translation import NORMS, ResidualTranslator
 
 DRAW = torch.Generator().manual_seed(0)
 X = torch.rand(20, 1, 9, 12, generator=DRAW)
@@ -41,6 +42,14 @@ def test_spectral_norm_divides_by_about_the_largest_singular_value():
     normalise(layer)
     largest = torch.linalg.matrix_norm(layer.weight.flatten(1), 2)
     assert 1 <= largest < 1.25  # an estimate is never too large
+
+
+def test_instance_norm_loses_a_picture_s_tint_and_group_norm_keeps_it():
+    x, tint = 0.5 * torch.rand(2, 3, 8, 8, generator=DRAW), torch.tensor([0.3, 0.0, 0.1])[:, None, None]
+    for name, norm in NORMS.items():
+        network = ResidualTranslator((3, 8, 8), 16, 1, norm=norm, halvings=1)
+        moved = (network(x + tint) - network(x)).abs().max().item()
+        assert moved < 1e-4 if name == "instance" else moved > 1e-3
 
 
 def test_attention_weighs_maps_by_what_they_tell_its_classifiers():

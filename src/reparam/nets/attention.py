@@ -10,6 +10,7 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from reparam.distributions import Attended
 from reparam.nets import heads
+from reparam.nets.conv import Norm
 from reparam.nets.translation import Residual, climb, down, reflecting, strided
 from reparam.noise import Shape
 
@@ -117,10 +118,18 @@ class AttentiveTranslator(nn.Module):
     maps' means. The scale is 1 + what is made, so that blocks begin as plain ones.
     """
 
-    def __init__(self, shape: Shape, base: int = 64, blocks: int = 4, *, bounded: bool = True) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        base: int = 64,
+        blocks: int = 4,
+        *,
+        bounded: bool = True,
+        norm: Norm = nn.InstanceNorm2d,
+    ) -> None:
         super().__init__()
         wide = 4 * base
-        self.down = nn.Sequential(down(shape[0], base), *(Residual(wide) for _ in range(blocks)))
+        self.down = nn.Sequential(down(shape[0], base, norm), *(Residual(wide, norm) for _ in range(blocks)))
         self.attention = Attention(wide)
         self.look = nn.Sequential(
             nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, 2 * wide)

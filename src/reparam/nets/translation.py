@@ -1,16 +1,22 @@
 """Networks from picture to picture, and the discriminator of patches."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reparam.nets import heads
-from reparam.nets.conv import Norm
+from reparam.nets.conv import Norm, group_norm
 from reparam.nets.mlp import mlp
 from reparam.noise import Shape
+
+NormName = Literal["instance", "group"]
+"""Of translators: the papers' instance norm, or group norm, which keeps a picture's tint."""
+
+NORMS: dict[NormName, Norm] = {"instance": nn.InstanceNorm2d, "group": group_norm}
 
 
 def reflecting(before: int, after: int, size: int, stride: int = 1) -> nn.Sequential:
@@ -28,36 +34,34 @@ def begin_small(network: nn.Module) -> None:
 class Residual(nn.Module):
     """Two 3 × 3 convolutions beside a skip: (n, c, h, w) → (n, c, h, w)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: Norm = nn.InstanceNorm2d) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             reflecting(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            norm(channels),
             nn.ReLU(),
             reflecting(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            norm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.branch(x)
 
 
-def down(channels: int, base: int) -> nn.Sequential:
-    """(n, c, h, w) → (n, 4 base, h / 4, w / 4), rounded up: the stages before the residual blocks."""
-    stages = ((channels, base, 7, 1), (base, 2 * base, 3, 2), (2 * base, 4 * base, 3, 2))
+def down(channels: int, base: int, norm: Norm = nn.InstanceNorm2d, halvings: int = 2) -> nn.Sequential:
+    """The stages before the residual blocks: (n, c, h, w) → (n, 4 base, h / 4, w / 4), rounded up."""
+    wide = [base * 2**i for i in range(halvings + 1)]
+    stages = [(channels, base, 7, 1), *((a, b, 3, 2) for a, b in pairwise(wide))]
     return nn.Sequential(
-        *(
-            nn.Sequential(reflecting(a, b, size, stride), nn.InstanceNorm2d(b), nn.ReLU())
-            for a, b, size, stride in stages
-        )
+        *(nn.Sequential(reflecting(a, b, size, stride), norm(b), nn.ReLU()) for a, b, size, stride in stages)
     )
 
 
-def climb(x: Tensor, stages: Iterable[nn.Module], size: Sequence[int]) -> Tensor:
+def climb(x: Tensor, stages: nn.ModuleList, size: Sequence[int]) -> Tensor:
     """The stages after the blocks, each behind a doubling by repetition, up to maps of a size (h, w)."""
-    height, width = size
-    for stage, (h, w) in zip(stages, (((height + 1) // 2, (width + 1) // 2), (height, width)), strict=True):
-        x = stage(F.interpolate(x, size=(h, w), mode="nearest"))
+    for left, stage in zip(reversed(range(len(stages))), stages, strict=True):
+        sides = [-(-side // 2**left) for side in size]  # rounded up, as on the way down
+        x = stage(F.interpolate(x, size=sides, mode="nearest"))
     return x
 
 
@@ -65,16 +69,27 @@ class ResidualTranslator(nn.Module):
     """(n, c, h, w) → (n, c, h, w): down by four, residual blocks, up by four; instance norm throughout.
 
     Zhu et al. 2017 (arXiv:1703.10593), §4, after Johnson et al. 2016; doubling by repetition and a
-    convolution in the place of transposed ones, whose uneven overlap shows as a checkerboard.
+    convolution in the place of transposed ones, whose uneven overlap shows as a checkerboard. Under instance
+    norm a picture and the same one tinted, a colour added everywhere, have the same maps: of drawings with
+    flat grounds the tints are lost. Another norm keeps them. Small pictures want one halving.
     """
 
-    def __init__(self, shape: Shape, base: int = 64, blocks: int = 6, *, bounded: bool = True) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        base: int = 64,
+        blocks: int = 6,
+        *,
+        bounded: bool = True,
+        norm: Norm = nn.InstanceNorm2d,
+        halvings: int = 2,
+    ) -> None:
         super().__init__()
-        self.down = down(shape[0], base)
-        self.middle = nn.Sequential(*(Residual(4 * base) for _ in range(blocks)))
+        wide = [base * 2**i for i in range(halvings + 1)]
+        self.down = down(shape[0], base, norm, halvings)
+        self.middle = nn.Sequential(*(Residual(wide[-1], norm) for _ in range(blocks)))
         self.up = nn.ModuleList(
-            nn.Sequential(reflecting(a, b, 3), nn.InstanceNorm2d(b), nn.ReLU())
-            for a, b in pairwise((4 * base, 2 * base, base))
+            nn.Sequential(reflecting(a, b, 3), norm(b), nn.ReLU()) for a, b in pairwise(wide[::-1])
         )
         self.last = nn.Sequential(reflecting(base, shape[0], 7), heads.Image(bounded))
         begin_small(self)
