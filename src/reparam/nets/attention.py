@@ -30,8 +30,9 @@ class SpectralNorm(nn.Module):
         self.register_buffer("start", F.normalize(torch.randn(rows), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        # In float32: as bf16, every product would first convert the weight anew.
-        with torch.autocast(weight.device.type, enabled=False):
+        # In float32: as bf16, every product would first convert the weight anew. A card's weights, which are on
+        # no device, have no autocast.
+        with torch.autocast("cpu" if weight.is_meta else weight.device.type, enabled=False):
             matrix, u = weight.flatten(1), self.start
             for _ in range(self.iterations):
                 u = F.normalize(matrix @ (matrix.T @ u), dim=0)
