@@ -27,8 +27,9 @@ class ClusteredCode(nn.Module):
         super().__init__()
         self.logits = nn.Linear(features, clusters, bias=spread is None)
         self.style = nn.Linear(features, latent)
-        self.norm = None if spread is None else BatchNorm(clusters)
-        if self.norm is not None:
+        self.norm = None
+        if spread is not None:
+            self.norm = BatchNorm(clusters)
             self.norm.scale.data.fill_(spread)
 
     def forward(self, features: Tensor) -> Clustered:
