@@ -24,7 +24,7 @@ CASES: dict[str, dict[str, Any]] = {
         "systems": {"vae": {}, "wae-mmd": {}, "wae-gan": {}},
     },
     "avatars": {
-        "steps": 6000,
+        "steps": 2500,
         "networks": {"network": "conv", "width": 128, "latent": 32},
         "batch_size": 32,
         "extractor": "efficientnet-lite0",
