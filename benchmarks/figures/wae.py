@@ -24,7 +24,7 @@ CASES: dict[str, dict[str, Any]] = {
         "systems": {"vae": {}, "wae-mmd": {}, "wae-gan": {}},
     },
     "avatars": {
-        "steps": 2500,
+        "steps": 6000,
         "networks": {"network": "conv", "width": 128, "latent": 32},
         "batch_size": 32,
         "extractor": "efficientnet-lite0",
