@@ -44,5 +44,5 @@ def u_gat_it(
         identity=identity,
         attention=attention,
     )
-    rule = Adam(Fall(steps, lr), betas=(0.5, 0.999), weight_decay=1e-4)
+    rule = Adam(Fall(steps, lr), betas=(0.5, 0.999), l2=1e-4)
     return Recipe(model, {"default": rule}, batch_size=4, steps=steps)
