@@ -15,7 +15,7 @@ from reparam.system import System
 OPTIONS = {"average": 0.999, "precision": "bf16"}
 # By the number of labels. The paper has 1,000 units and 5,000 epochs; these are of 55 epochs and more.
 ASKED: dict[int, dict[str, Any]] = {
-    100: {"limit": 0.08, "steps": 30_000, "settings": {"network": "mlp", "width": 256}},
+    100: {"limit": 0.08, "steps": 30_000, "settings": {"network": "mlp", "width": 256, "spread": 3.0}},
     1000: {"limit": 0.04, "steps": 30_000, "settings": {"network": "mlp", "width": 256}},
 }
 

@@ -13,7 +13,7 @@ from reparam.metrics.bootstrap import interval, ratio
 from reparam.report.pictures import grid, save
 from reparam.system import System
 
-STEPS, SETTINGS = 5000, {"width": 64, "rate": 1.0, "means": 1.0}
+STEPS, SETTINGS = 15_000, {"width": 64, "rate": 1.0, "means": 1.0}
 OPTIONS = {"precision": "bf16"}
 EACH, TAUGHT = 200, 20_000  # the most samples of a class; the most training examples of the judge
 
