@@ -17,6 +17,7 @@ from reparam.losses import inverse_multiquadratic
 from reparam.models.fader import Fader
 from reparam.models.hsic_vae import HSICVAE, hsic
 from reparam.models.information_dropout import InformationDropout
+from reparam.models.pixel_gan import PixelGAN
 from reparam.models.pixel_vae import PixelVAE
 from reparam.models.vae import VAE
 from reparam.models.vfae import VFAE
@@ -52,7 +53,7 @@ def _pixel_vae() -> PixelVAE:
 
 def test_the_probabilities_of_all_pictures_sum_to_one():
     model, z = _pixel_vae(), numbers(1, 3, 2)
-    log_p = model._log_likelihood(EVERY, z.expand(len(EVERY), -1, -1))
+    log_p = model.log_likelihood(EVERY, z.expand(len(EVERY), -1, -1))
     assert_close(log_p.logsumexp(0), torch.zeros(3).double())
     assert log_p.std(0).min() > 0.01
     assert not torch.allclose(log_p[:, 0], log_p[:, 1])  # the code has a say
@@ -64,7 +65,7 @@ def test_pictures_are_drawn_as_often_as_they_are_likely():
     u = torch.rand(n, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x = model.sample(z=z.expand(n, 2), gumbel=-torch.log(-torch.log(u)))
     number = (x.flatten(1) * 2 ** torch.arange(5, -1, -1)).sum(1).long()
-    p = model._log_likelihood(EVERY, z[:, None].expand(len(EVERY), -1, -1)).squeeze(1).exp()
+    p = model.log_likelihood(EVERY, z[:, None].expand(len(EVERY), -1, -1)).squeeze(1).exp()
     found = torch.bincount(number, minlength=len(EVERY)) / n
     assert ((found - p).abs() < 5 * (p * (1 - p) / n).sqrt()).all()
 
@@ -73,17 +74,30 @@ def test_the_bound_of_the_pixel_vae():
     model, x, eps = _pixel_vae(), EVERY[[3, 17, 40]], numbers(3, 1, 2)
     terms = model.negative_elbo(x, eps=eps)
     z = Say()(x).mean[:, None] + eps
-    assert_close(terms["distortion"], -model._log_likelihood(x, z)[:, 0])
+    assert_close(terms["distortion"], -model.log_likelihood(x, z)[:, 0])
     kl = kl_divergence(Normal(Say()(x).mean, 1.0), Normal(0.0, 1.0)).sum(1)
     assert_close(terms["rate"], kl)
     log_q = Normal(0.0, 1.0).log_prob(eps).sum(2)
     prior = Normal(0.0, 1.0).log_prob(z).sum(2)
-    assert_close(model.log_weights(x, eps=eps), model._log_likelihood(x, z) + prior - log_q)
+    assert_close(model.log_weights(x, eps=eps), model.log_likelihood(x, z) + prior - log_q)
 
 
-def test_colour_is_refused():
+def test_the_terms_of_the_pixel_gan():
+    judge = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)).double()
+    model, x, eps, z = PixelGAN(_pixel_vae(), judge), EVERY[[3, 17, 40]], numbers(3, 2), numbers(3, 2, seed=1)
+    code = Say()(x).mean + eps
+    found = model.reconstruction(x, eps=eps)["distortion"]
+    assert_close(found, -model.autoencoder.log_likelihood(x, code[:, None])[:, 0])
+    terms = model.discrimination(x, eps=eps, z=z)
+    assert_close(terms["real"], -torch.sigmoid(judge(z)).log())
+    assert_close(terms["fake"], -(1 - torch.sigmoid(judge(code))).log())
+    assert_close(model.deception(x, eps=eps)["deception"], -torch.sigmoid(judge(code)).log())
+
+
+@pytest.mark.parametrize("name", ["pixel-vae", "pixel-gan"])
+def test_colour_is_refused(name: str):
     with pytest.raises(ReparamError, match="one channel"):
-        reparam.build("pixel-vae", load({"x": np.zeros((20, 3, 8, 8), np.uint8)}))
+        reparam.build(name, load({"x": np.zeros((20, 3, 8, 8), np.uint8)}))
 
 
 # VIB

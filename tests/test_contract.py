@@ -800,6 +800,7 @@ LEARNING = {
         400,
     ),
     "pixel-vae": (BARS, {"latent": 8, "width": 32, "channels": 8, "layers": 2, "lr": 1e-2}, 40),
+    "pixel-gan": (BARS, {"latent": 8, "width": 32, "channels": 8, "layers": 2, "lr": 1e-2}, 40),
     "information-dropout": (RING, {"latent": 8, "width": 32, "lr": 3e-3}, 200),
     "vib": (RING, {"latent": 2, "width": 32, "lr": 3e-3}, 200),
     "fader": (RING, {"latent": 2, "width": 32, "rising": 100, "weight": 0.1}, 200),

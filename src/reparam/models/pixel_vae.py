@@ -60,7 +60,7 @@ class PixelVAE(Model):
         """
         q: Gaussian = self.encoder(x)
         z, _ = q.draws(eps)
-        return {"distortion": -self._log_likelihood(x, z).mean(1), "rate": q.kl()}
+        return {"distortion": -self.log_likelihood(x, z).mean(1), "rate": q.kl()}
 
     def log_weights(self, x: Tensor, *, eps: Tensor) -> Tensor:
         """log p(x|z) p(z) / q(z|x) at k draws of z; eps (n, k, latent) → (n, k), in nats."""
@@ -69,7 +69,7 @@ class PixelVAE(Model):
 
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) p(z); z (n, k, latent) → (n, k), in nats."""
-        return self._log_likelihood(x, z) + bounds.log_prior(bounds.NORMAL, z)
+        return self.log_likelihood(x, z) + bounds.log_prior(bounds.NORMAL, z)
 
     def likelihood(self, x: Tensor) -> Tokens:
         """p(xⱼ | x₁ … xⱼ₋₁, z) of each pixel at the code of x: a choice among the levels."""
@@ -80,7 +80,7 @@ class PixelVAE(Model):
         terms = self.negative_elbo(x, eps=eps)
         return -(terms["distortion"] + terms["rate"])
 
-    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Of the levels nearest to x: z (n, k, latent) → (n, k)."""
         indices = self._levels_of(x).repeat_interleave(z.shape[1], 0)
         logits = self.pixels(indices, self.generator(z.flatten(0, 1)))

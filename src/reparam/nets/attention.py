@@ -30,8 +30,8 @@ class SpectralNorm(nn.Module):
         self.register_buffer("start", F.normalize(torch.randn(rows), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        # In float32: as bf16, every product would first convert the weight anew. A card's weights, which are on
-        # no device, have no autocast.
+        # In float32: as bf16, every product would first convert the weight anew. The weights of a card are on
+        # no device, and have no autocast.
         with torch.autocast("cpu" if weight.is_meta else weight.device.type, enabled=False):
             matrix, u = weight.flatten(1), self.start
             for _ in range(self.iterations):
