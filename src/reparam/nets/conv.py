@@ -17,10 +17,10 @@ Norm = Callable[[int], nn.Module]
 """A normalisation of so many channels."""
 
 
-def pyramid(height: int, width: int) -> list[tuple[int, int]]:
-    """The sizes of the stages, largest first: each half the last, rounded up, down to a side of at most 4."""
+def pyramid(height: int, width: int, coarsest: int = 4) -> list[tuple[int, int]]:
+    """The sizes of the stages, largest first: each half the last, rounded up, down to a side of coarsest."""
     sizes = [(height, width)]
-    while min(sizes[-1]) > 4:
+    while min(sizes[-1]) > coarsest:
         h, w = sizes[-1]
         sizes.append(((h + 1) // 2, (w + 1) // 2))
     return sizes
@@ -45,7 +45,8 @@ def biased(norm: Norm | None) -> bool:
 class ConvBody(nn.Module):
     """(n, c, h, w) in [0, 1] → (n, features): strided 4×4 convolutions, as in DCGAN.
 
-    raw features are the last convolution's own, before normalisation and activation.
+    raw features are the last convolution's own, before normalisation and activation. coarsest is the side at
+    which the stages end.
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class ConvBody(nn.Module):
         norm: Norm | None = group_norm,
         slope: float = 0.0,
         raw: bool = False,
+        coarsest: int = 4,
     ) -> None:
         super().__init__()
         channels, height, width = shape
-        sizes = pyramid(height, width)
+        sizes = pyramid(height, width, coarsest)
         wide = [channels, *widths(base, len(sizes) - 1)]
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(wide)):
