@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 WORK, RESULT = ROOT / ".bench" / "multivae", ROOT / "benchmarks" / "results" / "multivae.json"
@@ -31,7 +31,15 @@ PYTHONS = {
 EPOCHS, BATCH, ANNEAL = 40, 100, 300  # on movielens100k
 LARGE_STEPS, LARGE_BATCH = 2, 500  # at ML-20M's shape
 
-Work = Callable[[], tuple[int, int]]  # takes the steps that are timed: their number, and the users in them
+Timed = Callable[[], object]
+
+
+class Work(NamedTuple):
+    """ready() prepares, untimed, what is then called and timed: so many steps, of so many users in all."""
+
+    ready: Callable[[], Timed]
+    steps: int
+    users: int
 
 
 def ours(precision: str, users: int) -> Work:
@@ -40,31 +48,17 @@ def ours(precision: str, users: int) -> Work:
     from reparam.data import load
 
     data, run = load("movielens100k", seed=0), WORK / "run"
-    assert data.train.n == users, "split-0.npz is of another split: make benchmark-multivae writes it anew"
+    if data.train.n != users:
+        raise SystemExit("split-0.npz is of another split: make benchmark-multivae writes it anew")
+    steps = EPOCHS * -(-users // BATCH)  # RecBole ends an epoch with a smaller batch
 
-    def work() -> tuple[int, int]:
+    def ready() -> Timed:
         shutil.rmtree(run, ignore_errors=True)
         system = reparam.build("mult-vae", data, beta=0.2, anneal=ANNEAL)
-        steps = EPOCHS * -(-users // BATCH)  # RecBole ends an epoch with a smaller batch
-        reparam.train(system, run, data=data, steps=steps, batch_size=BATCH, precision=precision)
-        return steps, steps * BATCH
+        options: Any = {"steps": steps, "batch_size": BATCH, "precision": precision}
+        return lambda: reparam.train(system, run, data=data, **options)
 
-    return work
-
-
-def ours_large(precision: str) -> Work:
-    """Steps of our trainer at ML-20M's shape."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    from recommend import histories, trainer
-
-    own = trainer(histories(), precision)  # pyright: ignore[reportArgumentType]
-
-    def work() -> tuple[int, int]:
-        for _ in range(LARGE_STEPS):
-            own.take_step()
-        return LARGE_STEPS, LARGE_STEPS * LARGE_BATCH
-
-    return work
+    return Work(ready, steps, steps * BATCH)
 
 
 def recbole(users: int) -> Work:
@@ -76,15 +70,25 @@ def recbole(users: int) -> Work:
         seen = file["train"]
     rows, items = seen.nonzero()
 
-    def work() -> tuple[int, int]:
-        # A new model each time, as ours; what is made of the data before is repeated with it, untimed.
-        global began
+    def ready() -> Timed:
         own = prepared(rows, items, seen.shape[1], epochs=EPOCHS, batch=BATCH, anneal=ANNEAL, seed=0)
-        began = time.perf_counter()
-        own.trainer.fit(own.batches, saved=False, verbose=False)
-        return EPOCHS * len(own.batches), EPOCHS * users
+        return lambda: own.trainer.fit(own.batches, saved=False, verbose=False)
 
-    return work
+    return Work(ready, EPOCHS * -(-users // BATCH), EPOCHS * users)
+
+
+def ours_large(precision: str) -> Work:
+    """Steps of our trainer at ML-20M's shape."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from recommend import histories, trainer
+
+    own = trainer(histories(), precision)  # pyright: ignore[reportArgumentType]
+
+    def some() -> None:
+        for _ in range(LARGE_STEPS):
+            own.take_step()
+
+    return Work(lambda: some, LARGE_STEPS, LARGE_STEPS * LARGE_BATCH)
 
 
 def recbole_large() -> Work:
@@ -98,7 +102,7 @@ def recbole_large() -> Work:
     model: Any = own.model.train()
     batches = iter(own.batches)
 
-    def work() -> tuple[int, int]:
+    def some() -> None:
         for _ in range(LARGE_STEPS):
             interaction = next(batches)
             own.trainer.optimizer.zero_grad()
@@ -106,23 +110,19 @@ def recbole_large() -> Work:
             loss.item()
             loss.backward()
             own.trainer.optimizer.step()
-        return LARGE_STEPS, LARGE_STEPS * LARGE_BATCH
 
-    return work
-
-
-began = 0.0
+    return Work(lambda: some, LARGE_STEPS, LARGE_STEPS * LARGE_BATCH)
 
 
 def serve(side: str, workload: str, threads: int, users: int) -> None:
     """A process of one library: works for each line it is sent, and answers with what that took."""
-    global began
     answers = os.fdopen(os.dup(1), "w")
     log = os.open(WORK / f"{side.replace(' ', '-')}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)  # both libraries report their progress
     os.dup2(log, 2)
     os.chdir(WORK)  # RecBole leaves its logs where it is run
     import torch
+    from run import peak_mib
 
     torch.set_num_threads(threads)
     precision = "bf16" if side == "ours in bf16" else "float32"
@@ -132,11 +132,11 @@ def serve(side: str, workload: str, threads: int, users: int) -> None:
         work = ours(precision, users) if workload == "movielens100k" else ours_large(precision)
     print("{}", file=answers, flush=True)
     for _ in sys.stdin:
+        timed = work.ready()
         began = time.perf_counter()
-        steps, seen = work()
+        timed()
         seconds = time.perf_counter() - began
-        peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-        answer = {"seconds": seconds, "steps": steps, "users": seen, "peak_mib": peak}
+        answer = {"seconds": seconds, "steps": work.steps, "users": work.users, "peak_mib": peak_mib()}
         print(json.dumps(answer), file=answers, flush=True)
 
 
