@@ -1,10 +1,9 @@
 """The semi-supervised AAE on MNIST: errors with 100 and with 1,000 labels, whole test set."""
 
-import json
 from typing import Any
 
 import torch
-from common import RESULTS, cpu_seconds, record, trained
+from common import RESULTS, cpu_seconds, record, recorded, trained
 
 from reparam.data import Split
 from reparam.data import load as load_data
@@ -32,9 +31,7 @@ def wrong(system: System, split: Split) -> torch.Tensor:
 
 def figure() -> None:
     """Trains, measures and records; a row measured before with the same settings is taken as it was."""
-    path = RESULTS / "aae-semi-supervised.json"
-    before = json.loads(path.read_text())["rows"] if path.exists() else []
-    rows = []
+    before, rows = recorded("aae-semi-supervised")["rows"], []
     for labels, asked in ASKED.items():
         told = {"labels": labels, **asked, "options": OPTIONS}
         same = [row for row in before if told.items() <= row.items()]

@@ -44,20 +44,19 @@ def trained(
     return reparam.load(folder, **networks)
 
 
+def recorded(name: str) -> dict[str, Any]:
+    """The result as it was recorded before; one without rows, if there is none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {"rows": []}
+
+
 def record(name: str, content: dict[str, Any]) -> None:
     """Writes a result with what it depends on; what was tried on the way is kept from the one before."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    tried = json.loads(path.read_text()).get("tried") if path.exists() else None
+    path, tried = RESULTS / f"{name}.json", recorded(name).get("tried")
     content = {"figure": name, **content, **({"tried": tried} if tried else {}), "versions": versions()}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(content, indent=1))
-
-
-def known_rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a result that was recorded before; none, if there is none."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text())["rows"] if path.exists() else []
 
 
 def kept(run: str, make: Callable[[], Any]) -> Any:

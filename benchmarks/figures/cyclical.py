@@ -1,12 +1,11 @@
 """Cyclical annealing taken apart: the rate's weight in cycles or once, each with and without restarts of the
 learning rate, which Fu et al. 2019 (arXiv:1903.10145) had together in their model of text."""
 
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from common import RESULTS, kept, record
+from common import kept, record, recorded
 
 import reparam
 from reparam.data import Data
@@ -107,10 +106,7 @@ def run(task: Task, cyclical: bool, restarts: bool, seed: int) -> dict[str, Any]
 
 def measured_before(about: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """The record's rows, by task and schedule, of tasks that are described as they are now."""
-    path = RESULTS / "cyclical.json"
-    if not path.exists():
-        return {}
-    before = json.loads(path.read_text())
+    before = recorded("cyclical")
     return {
         (row["task"], row["schedule"]): row
         for row in before["rows"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from common import RESULTS, cpu_seconds, known_rows, record, trained
+from common import RESULTS, cpu_seconds, record, recorded, trained
 
 from reparam.data import load as load_data
 from reparam.metrics.features import extractor
@@ -20,7 +20,7 @@ PRECISION = {"soft-intro-vae": "bf16"}
 
 def figure() -> None:
     """Trains, measures and records; a row that was measured with the same settings is kept as it is."""
-    data, known = load_data("avatars"), {row["model"]: row for row in known_rows("intro-vae")}
+    data, known = load_data("avatars"), {row["model"]: row for row in recorded("intro-vae")["rows"]}
     extract = extractor("efficientnet-lite0")
     test = data.batch(data.test, torch.arange(len(data.test.x)))["x"]
     train_part = data.batch(data.train, torch.arange(2 * len(test)))["x"]

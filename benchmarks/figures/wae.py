@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from common import RESULTS, cpu_seconds, known_rows, record, trained
+from common import RESULTS, cpu_seconds, record, recorded, trained
 from torch import Tensor
 
 from reparam.data import Data, Split
@@ -39,7 +39,7 @@ PICTURES = {name: [f"{data}-{name}.png" for data in CASES] for name in ("wae-mmd
 
 def figure() -> None:
     """Trains, measures and records; a row that was measured with the same settings is kept as it is."""
-    known, rows = {(row["data"], row["model"]): row for row in known_rows("wae")}, []
+    known, rows = {(row["data"], row["model"]): row for row in recorded("wae")["rows"]}, []
     for case, told in CASES.items():
         data = load_data(case)
         true = features(true_of(data, "test"), told["extractor"])
@@ -50,7 +50,7 @@ def figure() -> None:
             if not settings.items() <= row.items():
                 system = taught(case, name, data)
                 samples, measures = measured(system, true, "test", told["extractor"])
-                minutes = cpu_seconds(f"{case}-{name}") / 60
+                minutes = cpu_seconds(f"wae-{case}-{name}") / 60
                 row = {"data": case, "model": name, **measures, **settings, "cpu_minutes": minutes}
                 if name != "vae":
                     save(grid(samples[:48], 8), RESULTS / f"{case}-{name}.png")
@@ -65,7 +65,7 @@ def taught(case: str, name: str, data: Data) -> System:
     told = CASES[case]
     options, own = {"batch_size": told["batch_size"], **OPTIONS}, told["systems"][name]
     return trained(
-        f"{case}-{name}", name, data, steps=told["steps"], options=options, **told["networks"], **own
+        f"wae-{case}-{name}", name, data, steps=told["steps"], options=options, **told["networks"], **own
     )
 
 
