@@ -49,7 +49,10 @@ class Residual(nn.Module):
 
 
 def down(channels: int, base: int, norm: Norm = nn.InstanceNorm2d, halvings: int = 2) -> nn.Sequential:
-    """The stages before the residual blocks: (n, c, h, w) → (n, 4 base, h / 4, w / 4), rounded up."""
+    """The stages before the residual blocks: each halving the sides, rounded up, and doubling the maps.
+
+    (n, c, h, w) → (n, 4 base, h / 4, w / 4) by two halvings.
+    """
     wide = [base * 2**i for i in range(halvings + 1)]
     stages = [(channels, base, 7, 1), *((a, b, 3, 2) for a, b in pairwise(wide))]
     return nn.Sequential(
@@ -66,7 +69,7 @@ def climb(x: Tensor, stages: nn.ModuleList, size: Sequence[int]) -> Tensor:
 
 
 class ResidualTranslator(nn.Module):
-    """(n, c, h, w) → (n, c, h, w): down by four, residual blocks, up by four; instance norm throughout.
+    """(n, c, h, w) → (n, c, h, w): halvings, residual blocks, and as many doublings.
 
     Zhu et al. 2017 (arXiv:1703.10593), §4, after Johnson et al. 2016; doubling by repetition and a
     convolution in the place of transposed ones, whose uneven overlap shows as a checkerboard. Under instance

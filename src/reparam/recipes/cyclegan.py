@@ -1,6 +1,7 @@
 """CycleGAN."""
 
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -18,7 +19,7 @@ def cyclegan(
     width: int = 256,
     blocks: int = 6,
     norm: NormName = "instance",
-    halvings: int = 2,
+    halvings: Literal[1, 2, 3] = 2,
     patches: int = 2,
     cycle: float = 20.0,
     identity: float = 10.0,
