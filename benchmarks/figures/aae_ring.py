@@ -81,6 +81,8 @@ def figure() -> None:
                 "interval": [mean(each.low or 0 for each in values), mean(each.high or 0 for each in values)],
                 "null_95": null.value,
                 "validation_mmd2": mean(mmd(watched, a, kernel, seed=seed, times=2).value for a in against),
+                # The test split is another sample than the others, which no encoder could know.
+                "test_to_validation": mmd(codes, watched, kernel, seed=seed, times=2).value / null.value,
                 "kernel": kernel.name,
                 "distortion": -system.score(x).mean().item() if name == "aae" else None,
                 "settings": {k: v for k, v in system.settings.items() if not isinstance(v, torch.nn.Module)},
