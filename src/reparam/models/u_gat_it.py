@@ -2,6 +2,7 @@
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import cached
 
 from reparam.losses import LEAST_SQUARES, judged, mean_absolute_error, per_example
 from reparam.model import Model, Move, Terms, Turn
@@ -77,7 +78,9 @@ class UGATIT(Model):
         y, game = other, LEAST_SQUARES
         (y_made, forth_of_x), (x_made, back_of_y) = self.forth(x), self.back(y)
         (y_same, forth_of_y), (x_same, back_of_x) = self.forth(y), self.back(x)
-        of_x, of_y = self.critic_x(x_made), self.critic_y(y_made)
+        with cached():  # the critics' weights are normalised once for both
+            of_x, of_y = self.critic_x(x_made), self.critic_y(y_made)
+            x_judged, y_judged = self.critic_x(x), self.critic_y(y)
         return {
             "deception_x": judged(game.fool, of_x),
             "deception_y": judged(game.fool, of_y),
@@ -87,9 +90,9 @@ class UGATIT(Model):
             "identity_y": mean_absolute_error(y, y_same),
             "attention_x": per_example(F.softplus(-back_of_y) + F.softplus(back_of_x)),
             "attention_y": per_example(F.softplus(-forth_of_x) + F.softplus(forth_of_y)),
-            "real_x": judged(game.real, self.critic_x(x)),
+            "real_x": judged(game.real, x_judged),
             "fake_x": judged(game.fake, of_x),
-            "real_y": judged(game.real, self.critic_y(y)),
+            "real_y": judged(game.real, y_judged),
             "fake_y": judged(game.fake, of_y),
         }
 

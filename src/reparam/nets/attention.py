@@ -19,7 +19,7 @@ class SpectralNorm(nn.Module):
     """A weight over an estimate of its largest singular value; Miyato et al. 2018 (arXiv:1802.05957).
 
     Theirs begins at the last step's vectors, which a forward pass would have to write. Here a few iterations
-    begin at one fixed vector each time, and the gradient goes through them: a pure function.
+    begin at one fixed vector each time: a pure function. To the gradient, as in theirs, u is a constant.
     """
 
     start: Tensor
@@ -34,8 +34,9 @@ class SpectralNorm(nn.Module):
         # no device, and have no autocast.
         with torch.autocast("cpu" if weight.is_meta else weight.device.type, enabled=False):
             matrix, u = weight.flatten(1), self.start
-            for _ in range(self.iterations):
-                u = F.normalize(matrix @ (matrix.T @ u), dim=0)
+            with torch.no_grad():
+                for _ in range(self.iterations):
+                    u = F.normalize(matrix @ (matrix.T @ u), dim=0)
             return weight / (matrix.T @ u).norm()
 
 
@@ -127,18 +128,21 @@ class AttentiveTranslator(nn.Module):
         *,
         bounded: bool = True,
         norm: Norm = nn.InstanceNorm2d,
+        halvings: int = 2,
     ) -> None:
         super().__init__()
-        wide = 4 * base
-        self.down = nn.Sequential(down(shape[0], base, norm), *(Residual(wide, norm) for _ in range(blocks)))
+        widths = [base * 2**i for i in range(halvings + 1)]
+        wide = widths[-1]
+        self.down = nn.Sequential(
+            down(shape[0], base, norm, halvings), *(Residual(wide, norm) for _ in range(blocks))
+        )
         self.attention = Attention(wide)
         self.look = nn.Sequential(
             nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, 2 * wide)
         )
         self.blocks = nn.ModuleList(AdaLINResidual(wide) for _ in range(blocks))
         self.up = nn.ModuleList(
-            nn.Sequential(reflecting(a, b, 3), LIN(b), nn.ReLU())
-            for a, b in pairwise((wide, wide // 2, base))
+            nn.Sequential(reflecting(a, b, 3), LIN(b), nn.ReLU()) for a, b in pairwise(widths[::-1])
         )
         self.last = nn.Sequential(reflecting(base, shape[0], 7), heads.Image(bounded))
 

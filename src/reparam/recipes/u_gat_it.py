@@ -1,6 +1,7 @@
 """U-GAT-IT, the light one."""
 
 from functools import partial
+from typing import Literal
 
 from reparam.models.u_gat_it import UGATIT
 from reparam.nets.attention import AttentiveTranslator, LocalAndGlobal
@@ -16,6 +17,7 @@ def u_gat_it(
     width: int = 256,
     blocks: int = 4,
     norm: NormName = "instance",
+    halvings: Literal[1, 2, 3] = 2,
     patches: int = 2,
     cycle: float = 20.0,
     identity: float = 20.0,
@@ -27,13 +29,15 @@ def u_gat_it(
 
     The rate is constant over the first half of the steps and falls to 0 over the second, as the paper's. It
     has a million steps, batches of 1 and pictures of 256 pixels; its local critic has three strided layers.
-    norm is the encoding half's; the paper's loses the tint of flat grounds.
+    norm is the encoding half's; the paper's loses the tint of flat grounds. One halving before the blocks,
+    not two, is for pictures of 32 pixels.
     """
     data.require_domains("u-gat-it")
     data.require_picture("u-gat-it", 8)
-    base = max(width // 4, 4)
+    base = max(width // 2**halvings, 4)
+    bounded = data.levels != "real"
     translator = partial(
-        AttentiveTranslator, data.shape, base, blocks, bounded=data.levels != "real", norm=NORMS[norm]
+        AttentiveTranslator, data.shape, base, blocks, bounded=bounded, norm=NORMS[norm], halvings=halvings
     )
     model = UGATIT(
         translator(),
