@@ -19,7 +19,7 @@ class SpectralNorm(nn.Module):
     """A weight over an estimate of its largest singular value; Miyato et al. 2018 (arXiv:1802.05957).
 
     Theirs begins at the last step's vectors, which a forward pass would have to write. Here a few iterations
-    begin at one fixed vector each time: a pure function. To the gradient, as in theirs, u is a constant.
+    begin at one fixed vector each time, and the gradient goes through them: a pure function.
     """
 
     start: Tensor
@@ -34,9 +34,8 @@ class SpectralNorm(nn.Module):
         # no device, and have no autocast.
         with torch.autocast("cpu" if weight.is_meta else weight.device.type, enabled=False):
             matrix, u = weight.flatten(1), self.start
-            with torch.no_grad():
-                for _ in range(self.iterations):
-                    u = F.normalize(matrix @ (matrix.T @ u), dim=0)
+            for _ in range(self.iterations):
+                u = F.normalize(matrix @ (matrix.T @ u), dim=0)
             return weight / (matrix.T @ u).norm()
 
 

@@ -10,6 +10,7 @@ from reparam.nets import choose
 from reparam.nets.translation import NORMS, MLPTranslator, NormName, PatchDiscriminator, ResidualTranslator
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
+from reparam.samplers import Mover
 from reparam.schedules import Fall
 
 
@@ -59,7 +60,7 @@ def cyclegan(
         identity=identity,
         pool=pool,
     )
-    optimisers = {
+    optimisers: dict[str, Mover] = {
         "translation.forth+back": Adam(Fall(steps, lr), betas=(0.5, 0.999)),
         "translation.critic_x+critic_y": Adam(Fall(steps, critic_lr or lr), betas=(0.5, 0.999)),
     }
