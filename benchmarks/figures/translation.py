@@ -19,8 +19,8 @@ from reparam.system import System
 # Group norm and one halving: under instance norm a picture's tint is lost, and flat drawings are little else.
 SYSTEMS: dict[str, dict[str, Any]] = {
     "cyclegan": {
-        "steps": 5500, "width": 64, "blocks": 4, "norm": "group", "halvings": 1, "lr": 4e-4,
-        "critic_lr": 1e-4, "identity": 20.0,
+        "steps": 3000, "width": 64, "blocks": 4, "norm": "group", "halvings": 1, "lr": 4e-4,
+        "critic_lr": 1e-4, "identity": 60.0,
     },
     # The attention's weight is a hundredth of the paper's: Adam's memory of its first gradients, a thousand
     # times the others', would hold the shared layers back for 10,000 steps. The paper has a million.
@@ -35,7 +35,7 @@ ATTRIBUTES = ("skin", "hair", "long", "glasses")
 SOURCE, TARGET = "avatars:avataaars", "avatars:adventurer"
 CORNERS = {SOURCE: (0, 8), TARGET: (9, 3)}  # row and column where a head's 48 × 48 of 64 × 64 begin
 # Photographs to drawings of living things: nothing says which drawing is right, so they are only looked at.
-STAMPS: dict[str, Any] = {"system": "cyclegan", **SYSTEMS["cyclegan"], "steps": 3000}
+STAMPS: dict[str, Any] = {"system": "cyclegan", **SYSTEMS["cyclegan"], "steps": 2000, "identity": 10.0}
 STAMPS_PICTURE = f"stamps-{STAMPS['system']}.png"
 PICTURES = {name: [f"avatars-{name}.png"] for name in SYSTEMS}
 PICTURES[STAMPS["system"]].append(STAMPS_PICTURE)
