@@ -19,7 +19,7 @@ from reparam.system import System
 # Group norm and one halving: under instance norm a picture's tint is lost, and flat drawings are little else.
 SYSTEMS: dict[str, dict[str, Any]] = {
     "cyclegan": {
-        "steps": 3000, "width": 64, "blocks": 4, "norm": "group", "halvings": 1, "lr": 4e-4,
+        "steps": 2500, "width": 64, "blocks": 4, "norm": "group", "halvings": 1, "lr": 4e-4,
         "critic_lr": 1e-4, "identity": 60.0,
     },
     # The attention's weight is a hundredth of the paper's: Adam's memory of its first gradients, a thousand
