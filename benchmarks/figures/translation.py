@@ -23,8 +23,8 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "steps": 2500, "width": 64, "blocks": 4, "norm": "group", "halvings": 1, "lr": 4e-4,
         "critic_lr": 1e-4, "identity": 60.0,
     },
-    # The attention's weight is a hundredth of the paper's: of gradients so much larger than the others', Adam's
-    # memory would last for 10,000 steps, by its decay. The paper has a million.
+    # The attention's weight is a hundredth of the paper's: of gradients so much larger than the others'
+    # Adam's memory would last for 10,000 steps, by its decay. The paper has a million.
     "u-gat-it": {
         "steps": 2500, "width": 64, "blocks": 2, "norm": "group", "halvings": 1, "lr": 4e-4,
         "attention": 10.0,
