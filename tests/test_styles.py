@@ -14,6 +14,7 @@ from reparam.models.u_gat_it import UGATIT
 from reparam.nets.attention import AdaLIN, Attention, SpectralNorm, normalise
 from reparam.nets.styled import StyledDecoder
 from reparam.nets.translation import NORMS, ResidualTranslator
+from reparam.optimisers import Adam
 
 DRAW = torch.Generator().manual_seed(0)
 X = torch.rand(20, 1, 9, 12, generator=DRAW)
@@ -65,6 +66,20 @@ def test_attention_weighs_maps_by_what_they_tell_its_classifiers():
     assert_close(logits, torch.stack([3 * x[:, 0].mean((1, 2)), -2 * x[:, 1].amax((1, 2))], 1))
     # mix adds the first two of four weighed maps, and the last two.
     assert_close(made, torch.relu(torch.stack([3 * x[:, 0], -2 * x[:, 1]], 1)))
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "u-gat-it"])
+def test_a_translation_has_the_picture_s_size_after_any_number_of_halvings(name: str):
+    x = torch.rand(20, 3, 9, 14, generator=DRAW)
+    for halvings in (1, 2, 3):
+        system = reparam.build(name, load(x, to=1 - x), width=16, blocks=1, halvings=halvings)
+        assert system.translate(x[:2]).shape == (2, 3, 9, 14)
+
+
+def test_critics_may_learn_at_a_rate_of_their_own():
+    rules = reparam.build("cyclegan", PAIR, width=16, blocks=1, lr=4e-4, critic_lr=1e-4).recipe.optimisers
+    rates = [rule.lr(0) for rule in rules.values() if isinstance(rule, Adam) and callable(rule.lr)]
+    assert rates == [4e-4, 1e-4]
 
 
 def test_attention_s_loss_is_two_cross_entropies():
