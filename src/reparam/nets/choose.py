@@ -74,9 +74,10 @@ def encoder(
     *,
     stochastic: bool = True,
     posterior: Posterior = "diagonal",
+    slope: float = 0.0,
 ) -> nn.Sequential:
     """A network (n, *shape) → a law over codes, or a deterministic code."""
-    features = body(shape, network, width)
+    features = body(shape, network, width, slope=slope)
     head = HEADS[posterior] if stochastic else heads.Code
     return nn.Sequential(features, head(features.features, latent))  # pyright: ignore[reportArgumentType]
 

@@ -11,6 +11,8 @@ from reparam.nets.choose import Network
 from reparam.optimisers import Adam
 from reparam.registry import DataFacts, Recipe
 
+SLOPE = 0.2  # of the authors' encoders, whose gradients teach the decoder as a discriminator's do
+
 
 def intro_vae(
     data: DataFacts,
@@ -29,7 +31,7 @@ def intro_vae(
 
     The margin must lie above the rate of data: theirs, 120 to 1,000, are for faces of 256 pixels and more.
     """
-    encoder = encoder or choose.encoder(data.shape, latent, network, width)
+    encoder = encoder or choose.encoder(data.shape, latent, network, width, slope=SLOPE)
     decoder = decoder or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real")
     model = IntroVAE(encoder, decoder, latent, margin=margin, fidelity=fidelity, adversarial=adversarial)
     return Recipe(model, {"default": Adam(lr)}, batch_size=32, average=0.999)
@@ -49,7 +51,7 @@ def soft_intro_vae(
     decoder: nn.Module | None = None,
 ) -> Recipe:
     """The authors' weights for images; repulsion is their β_neg: it keeps the rate of fakes up."""
-    encoder = encoder or choose.encoder(data.shape, latent, network, width)
+    encoder = encoder or choose.encoder(data.shape, latent, network, width, slope=SLOPE)
     decoder = decoder or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real")
     scale = 1 / math.prod(data.shape)
     model = SoftIntroVAE(
