@@ -1,9 +1,9 @@
-"""CVAE-GAN on MNIST: samples of a class, judged by an independent classifier; their spread within it."""
+"""CVAE-GAN on MNIST and avatars by hair: samples of a class, judged by a classifier; their variance."""
 
 from typing import Any
 
 import torch
-from common import RESULTS, cpu_seconds, record, trained
+from common import RESULTS, cpu_seconds, record, recorded, trained
 from torch import Tensor
 
 from reparam.data import Data
@@ -13,22 +13,44 @@ from reparam.metrics.bootstrap import interval, ratio
 from reparam.report.pictures import grid, save
 from reparam.system import System
 
-STEPS, SETTINGS = 15_000, {"width": 64, "rate": 1.0, "means": 1.0}
+SETTINGS = {"width": 64, "latent": 12, "rate": 1.0, "means": 1.0, "lr": 2e-3}
+CASES: dict[str, dict[str, Any]] = {
+    "mnist": {"data": {"spec": "mnist"}, "steps": 15_000, "settings": SETTINGS},
+    # The label is the colour of the hair. Of 64 pixels to a side a CPU sees too few.
+    "avatars": {
+        "data": {"spec": "avatars", "size": 32},
+        "steps": 10_000,
+        "settings": SETTINGS | {"latent": 16},
+    },
+}
 OPTIONS = {"precision": "bf16"}
 EACH, TAUGHT = 200, 20_000  # the most samples of a class; the most training examples of the judge
 
-PICTURES = {"cvae-gan": ["mnist-cvae-gan.png"]}
+PICTURES = {"cvae-gan": [f"{case}-cvae-gan.png" for case in CASES]}
 
 
 def figure() -> None:
-    """Trains, measures and records."""
-    data, run = load_data("mnist"), "mnist-cvae-gan"
-    system = trained(run, "cvae-gan", data, steps=STEPS, options=OPTIONS, **SETTINGS)
-    found = measured(system, data, judge_of(data), "test")
-    save(grid(columns(system), 10), RESULTS / f"{run}.png")
-    target = "≥ 97 % of the class asked for; variance within classes ≥ 0.9 × the data's"
-    trained_as = {"steps": STEPS, "settings": SETTINGS, **OPTIONS, "cpu_minutes": cpu_seconds(run) / 60}
-    record("cvae-gan", {"target": target, "data": data.name, **found, **trained_as})
+    """Trains, measures and records; a case that was measured with the same settings is kept as it is."""
+    known, rows = {row["case"]: row for row in recorded("cvae-gan")["rows"]}, []
+    for case, told in CASES.items():
+        row = known.get(case, {})
+        if not told.items() <= row.items():
+            data, run = load_data(**told["data"]), f"{case}-cvae-gan"
+            system = taught(case, data)
+            found = measured(system, data, judge_of(data), "test")
+            save(grid(columns(system, data), len(data.classes or ())), RESULTS / f"{run}.png")
+            row = {"case": case, **told, **found, "cpu_minutes": cpu_seconds(run) / 60}
+        rows.append(row)
+        print(row, flush=True)
+    target = "MNIST: ≥ 97 % of the class asked for; variance within classes ≥ 0.9 × the data's"
+    record("cvae-gan", {"target": target, **OPTIONS, "rows": rows})
+
+
+def taught(case: str, data: Data) -> System:
+    """The system of a case, trained or taken up where it was left."""
+    told = CASES[case]
+    run, options = f"{case}-cvae-gan", OPTIONS | told.get("options", {})
+    return trained(run, "cvae-gan", data, steps=told["steps"], options=options, **told["settings"])
 
 
 def judge_of(data: Data) -> classifier.Judge:
@@ -57,6 +79,7 @@ def measured(system: System, data: Data, judge: classifier.Judge, split: str) ->
         "accuracy": reached.value,
         "interval": [reached.low, reached.high],
         "accuracy_on_data": of_true.value,
+        "chance": float(asked.bincount().max() / len(asked)),
         "how": reached.how,
         "variance_of_data": diversity,
         "n": len(asked),
@@ -79,18 +102,23 @@ def spreads(features: Tensor, y: Tensor) -> Tensor:
     return found
 
 
-def columns(system: System) -> Tensor:
-    """Six samples of each digit, a column each."""
-    return torch.stack([of_class(system, k, 6) for k in range(10)], 1).flatten(0, 1)
+def columns(system: System, data: Data) -> Tensor:
+    """Six samples of each class, a column each."""
+    return torch.stack([of_class(system, k, 6) for k in range(len(data.classes or ()))], 1).flatten(0, 1)
 
 
 def words(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The rows of the README: what, and what was measured."""
-    low, high = (100 * end for end in content["interval"])
-    variance = content["variance_of_data"]["judge"]
-    spread = "{:.2f} ({:.2f} – {:.2f})".format(variance["value"], *variance["interval"])
-    measured = (
-        f"{100 * content['accuracy']:.1f} % ({low:.1f} – {high:.1f}), real pictures "
-        f"{100 * content['accuracy_on_data']:.1f} %; variance of its features {spread} of the data's"
-    )
-    return [("cvae-gan, MNIST, samples of the class asked for", measured)]
+    found = []
+    for row in content["rows"]:
+        low, high = (100 * end for end in row["interval"])
+        variance = row["variance_of_data"]["judge"]
+        spread = "{:.2f} ({:.2f} – {:.2f})".format(variance["value"], *variance["interval"])
+        measured = (
+            f"{100 * row['accuracy']:.1f} % ({low:.1f} – {high:.1f}), real pictures "
+            f"{100 * row['accuracy_on_data']:.1f} %, chance {100 * row['chance']:.0f} %; "
+            f"variance of the judge's features {spread} of the data's"
+        )
+        what = {"mnist": "MNIST", "avatars": "avatars by hair"}[row["case"]]
+        found.append((f"cvae-gan, {what}, samples of the class asked for", measured))
+    return found

@@ -41,6 +41,7 @@ class CVAEGAN(Model):
         features: int,
         *,
         rate: float = 3.0,
+        pixels: float = 1.0,
         pairwise: float = 1.0,
         means: float = 1e-3,
         decay: float = 0.9,
@@ -49,13 +50,14 @@ class CVAEGAN(Model):
         self.encoder, self.generator = encoder, generator
         self.discriminator, self.classifier = discriminator, classifier
         self.latent, self.classes, self.decay = latent, classes, decay
-        self.rate, self.pairwise, self.means = rate, pairwise, means
+        self.rate, self.pixels, self.pairwise, self.means = rate, pixels, pairwise, means
         self.register_buffer("counts", torch.zeros(classes))
         self.register_buffer("real_sums", torch.zeros(classes, features))
         self.register_buffer("made_sums", torch.zeros(classes, features))
 
     def turns(self) -> list[Turn]:
-        pairwise = dict.fromkeys(("pixels", "critic_features", "class_features"), self.pairwise)
+        pairwise = dict.fromkeys(("critic_features", "class_features"), self.pairwise)
+        pairwise["pixels"] = self.pixels
         # The generator lowers neither −log D nor −log P(y|x̃): it matches what the two look at.
         return [
             Turn(
