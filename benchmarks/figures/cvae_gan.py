@@ -15,14 +15,17 @@ from reparam.system import System
 
 SETTINGS = {"width": 64, "latent": 12, "rate": 1.0, "means": 1.0, "lr": 2e-3}
 CASES: dict[str, dict[str, Any]] = {
-    "mnist": {"data": {"spec": "mnist"}, "steps": 15_000, "settings": SETTINGS},
+    "mnist": {"data": {"spec": "mnist"}, "steps": 20_000, "settings": SETTINGS},
     # The label is the colour of the hair. Of 64 pixels to a side a CPU sees too few.
     "avatars": {
         "data": {"spec": "avatars", "size": 32},
-        "steps": 10_000,
-        "settings": SETTINGS | {"latent": 16},
+        "steps": 6000,
+        "settings": {
+            "width": 128, "norm": "batch", "latent": 16, "rate": 2.0, "pixels": 20.0, "means": 1.0,
+            "lr": 1e-3, "discriminator_lr": 1e-4,
+        },
     },
-}
+}  # fmt: skip
 OPTIONS = {"precision": "bf16"}
 EACH, TAUGHT = 200, 20_000  # the most samples of a class; the most training examples of the judge
 

@@ -106,8 +106,9 @@ class CVAEGAN(Model):
         A batch holds few of each class: the centres are averages over many batches, and state.
         """
         q: Gaussian = self.encoder(x, y)
-        reconstruction = self.generator(self._told(q.at(eps), y))
-        drawn = self.generator(self._told(z, y))
+        # One batch: norms that look at it must not treat codes of data and of the prior apart.
+        codes = torch.cat([self._told(q.at(eps), y), self._told(z, y)])
+        reconstruction, drawn = self.generator(codes).chunk(2)
         true, remade, made = (self._look(each) for each in (x, reconstruction, drawn))
         proposals = self._proposals(y, true[1].features, made[1].features)
         return {

@@ -1,5 +1,7 @@
 """Models of data given their class: the CVAE and the CVAE-GAN."""
 
+from typing import Literal
+
 from torch import nn
 
 from reparam.models.cvae import CVAE
@@ -8,10 +10,12 @@ from reparam.nets import choose, heads
 from reparam.nets.batch_norm import BatchNorm
 from reparam.nets.choose import Network
 from reparam.nets.conditional import Conditioned
+from reparam.nets.conv import group_norm
 from reparam.optimisers import Adam
 from reparam.recipes.vae import Likelihood, noise_of
 from reparam.registry import DataFacts, Recipe
 
+NORMS = {"group": group_norm, "batch": BatchNorm}
 HIDDEN = 256  # features of the discriminator and of the classifier, before their last layer
 
 
@@ -44,6 +48,7 @@ def cvae_gan(
     latent: int = 16,
     network: Network = "auto",
     width: int = 128,
+    norm: Literal["group", "batch"] = "group",
     rate: float = 1.0,
     pixels: float = 1.0,
     pairwise: float = 1.0,
@@ -55,13 +60,15 @@ def cvae_gan(
 
     Only the means teach samples of the prior, and 0.001 of them is too little: on MNIST halves of digits.
     Codes of 32 dimensions leave much of the prior empty for thousands of steps, of 12 or 16 less. pixels
-    weighs the pairs of pictures, pairwise those of features.
+    weighs the pairs of pictures, pairwise those of features. norm is the generator's: of few channels, group
+    norm takes a picture's tint away.
     """
     classes = data.require_all_labels("cvae-gan")
     model = CVAEGAN(
         Conditioned(choose.encoder(_told(data.shape, classes), latent, network, width), classes),
-        # Not batch norm: training would normalise codes of data and of the prior apart, and use both alike.
-        choose.decoder(latent + classes, data.shape, network, width, bounded=data.levels != "real"),
+        choose.decoder(
+            latent + classes, data.shape, network, width, bounded=data.levels != "real", norm=NORMS[norm]
+        ),
         _reader(data, network, width, 1),
         _reader(data, network, width, classes),
         latent,
