@@ -56,8 +56,8 @@ class CVAEGAN(Model):
         self.register_buffer("made_sums", torch.zeros(classes, features))
 
     def turns(self) -> list[Turn]:
-        pairwise = dict.fromkeys(("critic_features", "class_features"), self.pairwise)
-        pairwise["pixels"] = self.pixels
+        features = dict.fromkeys(("critic_features", "class_features"), self.pairwise)
+        pairwise = {"pixels": self.pixels, **features}
         # The generator lowers neither −log D nor −log P(y|x̃): it matches what the two look at.
         return [
             Turn(

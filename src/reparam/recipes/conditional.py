@@ -14,6 +14,7 @@ from reparam.nets.conv import group_norm
 from reparam.optimisers import Adam
 from reparam.recipes.vae import Likelihood, noise_of
 from reparam.registry import DataFacts, Recipe
+from reparam.samplers import Mover
 
 NORMS = {"group": group_norm, "batch": BatchNorm}
 HIDDEN = 256  # features of the discriminator and of the classifier, before their last layer
@@ -80,7 +81,7 @@ def cvae_gan(
         means=means,
     )
     rates = {"default": lr, "asymmetric.discriminator": discriminator_lr or lr}
-    movers = {name: Adam(rate, betas=(0.5, 0.999)) for name, rate in rates.items()}
+    movers: dict[str, Mover] = {name: Adam(each, betas=(0.5, 0.999)) for name, each in rates.items()}
     return Recipe(model, movers, batch_size=32, average=0.995)
 
 
