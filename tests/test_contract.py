@@ -127,6 +127,7 @@ VARIANTS = [
     ("latent-density", "vector", {"density": "flow"}),
     ("bivae", "lines", {"negatives": 16, "hide": 0.5}),
     ("rec-vae", "bag", {"prior": "joint"}),
+    ("cvae-gan", "grey", {"norm": "batch", "discriminator_lr": 1e-4}),
     ("gan", "vector", {"game": "hinge"}),
     ("gan", "grey", {"game": "hinge"}),
     *(
