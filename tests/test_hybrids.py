@@ -14,7 +14,7 @@ from reparam.models.ali import ALI
 from reparam.models.bigan import BiGAN
 from reparam.models.intro_vae import IntroVAE
 from reparam.models.soft_intro_vae import SoftIntroVAE
-from reparam.nets.batch_norm import BatchNorm
+from reparam.nets.batch_norm import BatchNorm, PlainBatchNorm
 from reparam.nets.joint import InjectedDiscriminator, injected_conv, injected_mlp
 from reparam.optimisers import Adam
 
@@ -104,10 +104,19 @@ def test_an_undecided_discriminator_costs_log_two_a_pair():
         assert_close(sum(w * means[name] for name, w in (move.weights or {}).items()), math.log(2))
 
 
+def test_plain_batch_norm_learns_no_scale():
+    norm = PlainBatchNorm(3).double().train()
+    variance, mean = torch.var_mean(norm(7 * numbers(50, 3) + 2), 0, correction=0)
+    assert_close(mean, torch.zeros(3).double(), atol=1e-5, rtol=0)
+    assert_close(variance, torch.ones(3).double(), atol=1e-5, rtol=0)
+    assert not any(p.requires_grad for p in norm.parameters())
+
+
 def test_every_layer_of_the_injected_discriminator_sees_the_code():
     for shape, made in (
         ((5,), injected_mlp((5,), 2, 8)),
         ((5,), injected_mlp((5,), 2, 8, BatchNorm)),
+        ((5,), injected_mlp((5,), 2, 8, PlainBatchNorm)),
         ((2, 13, 9), injected_conv((2, 13, 9), 2, 8)),
     ):
         discriminator: InjectedDiscriminator = made.double()

@@ -11,7 +11,8 @@ from reparam.metrics.probes import knn_accuracy
 from reparam.report.pictures import grid, pairs, save
 from reparam.system import System
 
-STEPS, SETTINGS = 20_000, {"width": 512}  # 47 epochs; the paper has 1,024 units and 400
+STEPS = 45_000  # 105 epochs; the paper has 400
+SETTINGS = {"width": 512, "features": 1024}  # the paper: 1,024 in all three networks
 OPTIONS = {"precision": "bf16"}
 
 PICTURES = {"bigan": ["mnist-bigan.png", "mnist-bigan-reconstructions.png"]}

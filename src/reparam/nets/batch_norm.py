@@ -55,6 +55,15 @@ class BatchNorm(nn.Module):
         self.proposals.clear()
 
 
+class PlainBatchNorm(BatchNorm):
+    """Batch norm without a scale and a shift to learn: each channel keeps mean 0 and variance 1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.scale.requires_grad_(False)
+        self.shift.requires_grad_(False)
+
+
 def _joint(moment: Tensor) -> Tensor:
     """The mean of a moment over the processes, whose parts of the batch are equal."""
     return gather(moment[None]).mean(0)

@@ -39,7 +39,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
 def biased(norm: Norm | None) -> bool:
     """Whether a linear map before the norm has a bias."""
     # Batch norm takes a bias away again; what gradient rounding leaves it, Adam would blow up to full steps.
-    return norm is not BatchNorm
+    return not (isinstance(norm, type) and issubclass(norm, BatchNorm))
 
 
 class ConvBody(nn.Module):

@@ -7,7 +7,7 @@ from torch import nn
 from reparam.models.ali import ALI
 from reparam.models.bigan import BiGAN
 from reparam.nets import choose, heads, joint
-from reparam.nets.batch_norm import BatchNorm
+from reparam.nets.batch_norm import PlainBatchNorm
 from reparam.nets.choose import Network
 from reparam.nets.mlp import MLPBody, MLPGenerator
 from reparam.optimisers import Adam
@@ -77,23 +77,26 @@ def bigan_mlp(
     *,
     latent: int = 50,
     width: int = 1024,
+    features: int | None = None,
     lr: float = 2e-4,
     l2: float = 2.5e-5,
     steps: int = 20_000,
 ) -> Recipe:
     """The permutation-invariant BiGAN of the paper: fully connected, batch norm in every network.
 
+    As in the authors' code, batch norm learns no scale, so that each of the features by which an example is
+    found has the same weight in a distance. `features` are the encoder's units, where they are not `width`.
     The L2 penalty is in the gradient that Adam sees, and the rate falls to a hundredth over the second half
     of the steps, as in the authors' code; theirs are 400 epochs.
     """
-    hidden = [width, width]
-    body = MLPBody(data.shape, hidden, partial(nn.LeakyReLU, 0.2), norm=BatchNorm)
+    hidden, features = [width, width], features or width
+    body = MLPBody(data.shape, [features, features], partial(nn.LeakyReLU, 0.2), norm=PlainBatchNorm)
     model = BiGAN(
-        nn.Sequential(body, heads.CubeCode(width, latent)),
+        nn.Sequential(body, heads.CubeCode(features, latent)),
         nn.Sequential(
-            MLPGenerator(latent, data.shape, hidden, norm=BatchNorm), heads.Image(data.levels != "real")
+            MLPGenerator(latent, data.shape, hidden, norm=PlainBatchNorm), heads.Image(data.levels != "real")
         ),
-        joint.injected_mlp(data.shape, latent, width, BatchNorm),
+        joint.injected_mlp(data.shape, latent, width, PlainBatchNorm),
         latent,
     )
     adam = Adam(Fade(steps, lr), betas=(0.5, 0.999), l2=l2)
