@@ -29,9 +29,9 @@ def intro_vae(
 ) -> Recipe:
     """Adam at the authors' rate with its default betas, which their code has too.
 
-    The margin must lie above the rate of data: theirs, 120 to 1,000, are for faces of 256 pixels and more. The
-    error is a sum over pixels: small pictures need more fidelity (6 on avatars of 32 pixels), or the encoder
-    tells fakes apart for good.
+    The margin must lie above the rate of data: theirs, 120 to 1,000, are for faces of 256 pixels and more.
+    The error is a sum over pixels: small pictures need more fidelity (6 on avatars of 32 pixels), or the
+    encoder tells fakes apart for good.
     """
     encoder = encoder or choose.encoder(data.shape, latent, network, width, slope=SLOPE)
     decoder = decoder or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real")
@@ -55,7 +55,7 @@ def soft_intro_vae(
     """The authors' weights for images; repulsion is their β_neg: it keeps the rate of fakes up.
 
     The rates of data and of fakes should stay even. On avatars of 32 pixels they did at a fidelity of 3; at 1
-    the encoder won, at 10 codes lay far off the prior.
+    the encoder won, at 10 both were so high that samples were clouds.
     """
     encoder = encoder or choose.encoder(data.shape, latent, network, width, slope=SLOPE)
     decoder = decoder or choose.decoder(latent, data.shape, network, width, bounded=data.levels != "real")
