@@ -52,8 +52,8 @@ def figure() -> None:
 def taught(case: str, data: Data) -> System:
     """The system of a case, trained or taken up where it was left."""
     told = CASES[case]
-    run, options = f"{case}-cvae-gan", OPTIONS | told.get("options", {})
-    return trained(run, "cvae-gan", data, steps=told["steps"], options=options, **told["settings"])
+    run = f"{case}-cvae-gan"
+    return trained(run, "cvae-gan", data, steps=told["steps"], options=OPTIONS, **told["settings"])
 
 
 def judge_of(data: Data) -> classifier.Judge:

@@ -16,12 +16,10 @@ from reparam.system import System
 STEPS = 20_000
 SIZE = 32  # pixels to a side: of 64 a CPU takes four times as long
 NETWORKS: dict[str, Any] = {"network": "conv", "width": 128, "latent": 32}  # 16 channels
+# The margin must lie above the rate of data, about 40 nats here.
 SETTINGS: dict[str, dict[str, Any]] = {
     "vae": {},
-    "intro-vae": {
-        "margin": 60.0,
-        "fidelity": 6.0,
-    },  # the margin must lie above the rate of data, about 40 nats here
+    "intro-vae": {"margin": 60.0, "fidelity": 6.0},
     "soft-intro-vae": {"fidelity": 3.0},
 }
 OPTIONS = {"batch_size": 32, "average": 0.999, "precision": "bf16"}
@@ -34,16 +32,12 @@ PICTURES = {
 
 def figure() -> None:
     """Trains, measures and records; a row that was measured with the same settings is kept as it is."""
-    data, known = (
-        load_data("avatars", size=SIZE),
-        {row["model"]: row for row in recorded("intro-vae")["rows"]},
-    )
+    data = load_data("avatars", size=SIZE)
+    known = {row["model"]: row for row in recorded("intro-vae")["rows"]}
     test = data.batch(data.test, torch.arange(len(data.test.x)))["x"]
     extract = extractor("efficientnet-lite0")
-    true, floor = (
-        extract(test),
-        frechet_floor(extract(data.batch(data.train, torch.arange(2 * len(test)))["x"]), len(test)),
-    )
+    train_part = data.batch(data.train, torch.arange(2 * len(test)))["x"]
+    true, floor = extract(test), frechet_floor(extract(train_part), len(test))
     rows = []
     for name, own in SETTINGS.items():
         settings = {"steps": STEPS, "size": SIZE, "networks": NETWORKS, "settings": own, **OPTIONS}
